@@ -1,0 +1,80 @@
+// The queue in front of a thread that owns state: many post, one drains. Draining takes all that
+// has gathered, which is how batches form here: never by waiting.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+
+namespace assent {
+
+// Thread-safe. `bound` is the most items that TryPost lets wait; Post ignores it (for events that
+// must not be lost, whose number is bounded elsewhere).
+template <typename T>
+class Inbox {
+ public:
+  explicit Inbox(size_t bound) : bound_(bound) {}
+
+  // False, and `item` dropped, after Close.
+  bool Post(T item) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (closed_) return false;
+    items_.push_back(std::move(item));
+    if (items_.size() == 1) changed_.NotifyOne();
+    return true;
+  }
+
+  // False if `bound` items wait already, or after Close.
+  bool TryPost(T item) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (closed_ || items_.size() >= bound_) return false;
+    items_.push_back(std::move(item));
+    if (items_.size() == 1) changed_.NotifyOne();
+    return true;
+  }
+
+  // Waits until there is an item, the inbox is closed, or `deadline` has passed; takes everything.
+  // An empty answer means the deadline or the close.
+  std::vector<T> DrainUntil(std::chrono::steady_clock::time_point deadline) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    while (items_.empty() && !closed_) {
+      if (!changed_.WaitUntil(mutex_, deadline)) break;
+    }
+    return std::exchange(items_, {});
+  }
+
+  std::vector<T> Drain() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    while (items_.empty() && !closed_) changed_.Wait(mutex_);
+    return std::exchange(items_, {});
+  }
+
+  // Whoever waits wakes up; what was posted before can still be drained.
+  void Close() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    closed_ = true;
+    changed_.NotifyAll();
+  }
+
+  bool closed() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return closed_;
+  }
+
+  size_t size() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return items_.size();
+  }
+
+ private:
+  const size_t bound_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<T> items_ GUARDED_BY(mutex_);
+  bool closed_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace assent

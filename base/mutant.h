@@ -1,0 +1,47 @@
+// Seeded bugs: each line of the table below is a mistake that a coordinator or agent must not make,
+// kept as a switch so that a test can prove that it would be caught. Only in builds with
+// ASSENT_FAILPOINTS=ON: ASSENT_MUTANT=<name> in the environment, or ScopedMutant in a test.
+// Release builds contain none: MutantOn is the constant false.
+#pragma once
+
+#include <string_view>
+
+namespace assent {
+
+#define ASSENT_MUTANTS(X)                                                                     \
+  X(kReplyBeforeFsync, "reply_before_fsync")        /* 3: client hears COMMITTED too early */ \
+  X(kAbortWhileProposing, "abort_while_proposing")  /* 16.1 */                                \
+  X(kActOnDurability, "act_on_durability")          /* 16.10: durable taken for decided */    \
+  X(kGidReused, "gid_reused")                       /* 16.3: attempt not raised */            \
+  X(kUnknownIdIsSuccess, "unknown_id_is_success")   /* 16.8 */                                \
+  X(kStandbyTrusted, "standby_trusted")             /* 10: absence believed on a standby */   \
+  X(kLiveKeptAcrossTerms, "live_kept_across_terms") /* 16.10 */                               \
+  X(kFailedTransactionVotesYes, "failed_transaction_votes_yes") /* 13: tag ROLLBACK */        \
+  X(kInquiryAbortsLive, "inquiry_aborts_live")       /* 4.3: PENDING answered as ABORT */     \
+  X(kEndTooEarly, "end_too_early")                   /* 4.1: END before every DONE */         \
+  X(kForgottenIsAbort, "forgotten_is_abort")         /* 16.4: below the watermark */          \
+  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */
+
+enum class Mutant {
+#define X(id, name) id,
+  ASSENT_MUTANTS(X)
+#undef X
+};
+
+#if defined(ASSENT_FAILPOINTS)
+// Thread-safe.
+bool MutantOn(Mutant mutant);
+
+// Switches one seeded bug on for the life of the object. One at a time.
+class ScopedMutant {
+ public:
+  explicit ScopedMutant(Mutant mutant);
+  ~ScopedMutant();
+  ScopedMutant(const ScopedMutant&) = delete;
+  ScopedMutant& operator=(const ScopedMutant&) = delete;
+};
+#else
+constexpr bool MutantOn(Mutant) { return false; }
+#endif
+
+}  // namespace assent

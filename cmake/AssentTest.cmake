@@ -1,0 +1,19 @@
+# assent_test(NAME <name> LABEL unit|db|chaos SOURCES ... LIBS ... [TIMEOUT seconds] [ARGS ...])
+#
+# One GoogleTest binary, one ctest entry. tests/run sets GTEST_OUTPUT and counts the single tests
+# from the XML, so that a binary that dies is counted as a failure and not as silence.
+function(assent_test)
+  cmake_parse_arguments(T "" "NAME;LABEL;TIMEOUT" "SOURCES;LIBS;ARGS" ${ARGN})
+  add_executable(${T_NAME} ${T_SOURCES})
+  target_include_directories(${T_NAME} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${T_NAME} PRIVATE ${T_LIBS} GTest::gmock GTest::gtest_main assent::warnings)
+  target_compile_definitions(${T_NAME} PRIVATE
+    ASSENT_TESTDATA="${PROJECT_SOURCE_DIR}/tests/testdata"
+    ASSENT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    ASSENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  add_test(NAME ${T_NAME} COMMAND ${T_NAME} ${T_ARGS})
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 60)
+  endif()
+  set_tests_properties(${T_NAME} PROPERTIES LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT})
+endfunction()
