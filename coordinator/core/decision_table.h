@@ -1,0 +1,148 @@
+// The replicated state machine: what the group's log says about transactions (docs/protocols.md
+// sections 3, 4.3 and 11). Deterministic: the same entries in the same order make the same table on
+// every replica. No clock: retention is counted in the leader's ticks.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "coordinator/core/types.h"
+
+namespace assent::coordinator {
+
+// ---- Records, decoded ---------------------------------------------------------------------------
+
+struct GroupStart {
+  std::string cluster;
+  std::string cluster_uuid;
+  uint32_t group = 0;
+  uint64_t incarnation = 0;
+
+  bool operator==(const GroupStart&) const = default;
+};
+// Decision (types.h) is DECIDE-C.
+struct End {
+  std::vector<Gtrid> gtrids;
+};
+struct Heuristic {
+  Gid gid;
+  BranchEnd end = BranchEnd::kHazard;
+  std::string detail;
+
+  bool operator==(const Heuristic&) const = default;
+};
+struct ForgetHeuristic {
+  Gtrid gtrid;
+};
+struct Tick {};
+using Record = std::variant<GroupStart, Decision, End, Heuristic, ForgetHeuristic, Tick>;
+
+// What applying a record did. The driver acts on this, never on durability alone.
+enum class ApplyAnswer {
+  kAccepted,
+  kWrongTerm,       // DECIDE-C of an epoch other than its entry's term: it never counts.
+  kAlreadyDecided,  // The first DECIDE-C of a gtrid stands; END, HEUR or FORGET repeated.
+  kForgotten,       // At or below the watermark.
+  kKeyConflict,     // Another transaction with this client key committed first: this one aborts.
+  kForeign,         // Of another cluster, group or incarnation, or a second GroupStart.
+  kNotFound,        // END, HEUR or FORGET of a gtrid that is not on record.
+};
+
+// ---- The table ----------------------------------------------------------------------------------
+
+// Named maxima. Retention is part of the replicated state's meaning: the same on all replicas.
+struct TableLimits {
+  uint64_t outcome_retention_ticks = 7 * 24 * 60;  // With one tick a minute: 7 days.
+  uint64_t key_retention_ticks = 60;
+  size_t keys_max = 1'000'000;  // Beyond it Begin with a key is refused, none is evicted early.
+};
+
+// (epoch, seq) in the order in which gtrids are issued.
+struct Position {
+  uint64_t epoch = 0;
+  uint64_t seq = 0;
+  auto operator<=>(const Position&) const = default;
+};
+
+class DecisionTable {
+ public:
+  struct Unfinished {
+    Decision decision;
+    std::vector<Heuristic> heuristics;
+
+    bool operator==(const Unfinished&) const = default;
+  };
+  struct Key {
+    Gtrid gtrid;
+    uint64_t tick = 0;
+
+    bool operator==(const Key&) const = default;
+  };
+  // Everything, as plain values: what a snapshot keeps.
+  struct State {
+    std::optional<GroupStart> group;
+    uint64_t ticks = 0;
+    std::optional<Position> watermark;       // Everything up to and including may be forgotten.
+    std::map<Gtrid, Unfinished> unfinished;  // Committed, END not yet applied.
+    std::map<uint64_t, std::map<uint64_t, uint64_t>> ended;  // epoch -> seq/64 -> bits.
+    std::map<Position, std::map<uint32_t, uint32_t>>
+        attempts;                        // Ended: branch -> attempt, if not 1.
+    std::map<uint64_t, Position> marks;  // tick -> newest position seen by then.
+    std::optional<Position> newest;      // Newest position of any decision applied.
+    std::map<std::string, Key> keys;
+
+    bool operator==(const State&) const = default;
+  };
+
+  explicit DecisionTable(TableLimits limits) : limits_(limits) {}
+
+  // Applies one record that was committed at `term`.
+  ApplyAnswer Apply(Term term, const Record& record);
+
+  // What is on record about a gtrid of this group and incarnation.
+  enum class Word {
+    kNoRecord,
+    kUnfinished,  // Committed; Find() has the decision.
+    kEnded,       // Committed, every branch done; only a bit is left.
+    kForgotten,   // At or below the watermark, and not unfinished: nobody can tell any more.
+  };
+  Word Look(const Gtrid& gtrid) const;
+  const Unfinished* Find(const Gtrid& gtrid) const;
+  // True if a commit decision lists exactly this gid. For ended ones: the branch's winning attempt.
+  bool ListsCommit(const Gid& gid) const;
+  // The evidence that the decision carries for this gid; empty if none or ended.
+  std::string EvidenceOf(const Gid& gid) const;
+
+  const Key* FindKey(const std::string& client_key) const;
+  bool KeysFull() const { return state_.keys.size() >= limits_.keys_max; }
+
+  const std::optional<GroupStart>& group() const { return state_.group; }
+  const State& state() const { return state_; }
+  // Replaces everything by a snapshot's state.
+  void Restore(State state) { state_ = std::move(state); }
+
+ private:
+  ApplyAnswer On(Term term, const GroupStart& record);
+  ApplyAnswer On(Term term, const Decision& record);
+  ApplyAnswer On(Term term, const End& record);
+  ApplyAnswer On(Term term, const Heuristic& record);
+  ApplyAnswer On(Term term, const ForgetHeuristic& record);
+  ApplyAnswer On(Term term, const Tick& record);
+
+  bool IsOurs(const Gtrid& gtrid) const;
+  bool AtOrBelowWatermark(const Gtrid& gtrid) const;
+  bool HasEndedBit(const Gtrid& gtrid) const;
+  void Shrink(const Unfinished& entry);  // To a bit, and the attempts that were not the first.
+  void ForgetUpTo(Position watermark);
+
+  const TableLimits limits_;
+  State state_;
+};
+
+}  // namespace assent::coordinator

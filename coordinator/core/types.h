@@ -1,0 +1,77 @@
+// Words that the coordinator's pure cores share. Values only; standard library and base/ids.h only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace assent::coordinator {
+
+// Term of the decision log (Raft paper). The term inside a gtrid is called its epoch.
+using Term = uint64_t;
+
+// What a client may be told. COMMITTED and ABORTED are never wrong and never change (I8).
+enum class Outcome { kCommitted = 1, kAborted = 2, kUnknown = 3, kExpired = 4 };
+
+// Why a transaction was aborted; the numbers are those of assent.v1.AbortCause.
+enum class AbortCause {
+  kClientRollback = 1,
+  kDeadlinePassed = 2,
+  kPrepareTimeout = 3,
+  kAgentUnreachable = 4,
+  kBranchVotedNo = 5,
+  kBranchLost = 6,
+  kPresumed = 7,
+  kLogRefused = 8,
+  kKeyConflict = 9,
+};
+std::string_view AbortCauseName(AbortCause cause);
+
+// Why a branch failed. The core only carries it: `cause` is a number of assent.v1.BranchCause.
+struct BranchFailure {
+  uint32_t cause = 0;
+  std::string database_code;
+  std::string message;
+
+  bool operator==(const BranchFailure&) const = default;
+};
+
+struct AbortReason {
+  AbortCause cause = AbortCause::kPresumed;
+  std::optional<Gid> gid;  // The branch that caused it.
+  BranchFailure failure;
+
+  bool operator==(const AbortReason&) const = default;
+};
+
+enum class Vote { kYes, kReadOnly, kNo };
+
+// A branch of a commit decision: exactly the gid that voted yes, and what its vote carried.
+struct DecidedBranch {
+  Bqual bqual;
+  std::string evidence;
+
+  bool operator==(const DecidedBranch&) const = default;
+};
+
+// DECIDE-C.
+struct Decision {
+  Gtrid gtrid;
+  std::vector<DecidedBranch> branches;
+  std::string client_key;  // Empty: none.
+
+  bool operator==(const Decision&) const = default;
+};
+
+// How a branch ended, where the decision was commit. The numbers are those of
+// assent.v1.BranchState.
+enum class BranchEnd {
+  kCommitted = 7,
+  kHeuristicRollback = 9,
+  kHazard = 11,
+};
+
+}  // namespace assent::coordinator
