@@ -4,11 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -125,7 +126,7 @@ class DecisionTable {
   const std::optional<GroupStart>& group() const { return state_.group; }
   const State& state() const { return state_; }
   // Replaces everything by a snapshot's state.
-  void Restore(State state) { state_ = std::move(state); }
+  void Restore(State state);
 
  private:
   ApplyAnswer On(Term term, const GroupStart& record);
@@ -143,6 +144,8 @@ class DecisionTable {
 
   const TableLimits limits_;
   State state_;
+  // The keys of state_, oldest first; made anew by Restore.
+  std::deque<std::pair<uint64_t, std::string>> keys_by_age_;
 };
 
 }  // namespace assent::coordinator

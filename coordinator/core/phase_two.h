@@ -30,9 +30,11 @@ struct BranchWaits {
   Gid gid;
   std::string detail;
 };
-// HEUR was applied.
+// HEUR is on record: applied now, or found in the table after a restart.
 struct HeuristicLogged {
   Gid gid;
+  BranchEnd end = BranchEnd::kHazard;
+  std::string detail;
 };
 using PhaseTwoEvent =
     std::variant<StartPhaseTwo, TellAgain, BranchEnded, BranchWaits, HeuristicLogged>;
