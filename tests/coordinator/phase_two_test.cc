@@ -1,0 +1,115 @@
+// Runs tests/testdata/phase_two/*.txt against the core that finishes committed transactions.
+#include "coordinator/core/phase_two.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "base/mutant.h"
+#include "tests/support/transcript.h"
+
+namespace assent::coordinator {
+namespace {
+
+using tests::Command;
+
+const Gtrid kGtrid{.cluster = "test", .incarnation = 1, .group = 0, .epoch = 5, .seq = 1};
+
+Decision TwoBranches() {
+  Decision decision{.gtrid = kGtrid};
+  decision.branches.push_back({{.resource = "orders_pg", .branch = 0, .attempt = 1}, "xid=7"});
+  decision.branches.push_back({{.resource = "stock_my", .branch = 1, .attempt = 1}, ""});
+  return decision;
+}
+
+class Player {
+ public:
+  std::vector<std::string> Perform(const Command& c) {
+    if (c.verb == "decided") {
+      core_.emplace(TwoBranches());
+      return {};
+    }
+    auto event = EventOf(c);
+    if (!event) {
+      ADD_FAILURE() << "unknown verb: " << c.line;
+      return {};
+    }
+    std::vector<std::string> lines;
+    for (const PhaseTwoAction& action : core_->Step(*event)) {
+      lines.push_back(std::visit([](const auto& a) { return Say(a); }, action));
+    }
+    return lines;
+  }
+
+ private:
+  std::optional<PhaseTwoEvent> EventOf(const Command& c) {
+    if (c.verb == "start") return StartPhaseTwo{};
+    if (c.verb == "again") return TellAgain{.resource = c.Option("resource")};
+    if (c.verb == "ended") {
+      return BranchEnded{
+          .gid = GidOf(c.Word(0)), .end = EndOf(c.Word(1)), .detail = c.Option("detail")};
+    }
+    if (c.verb == "waits") return BranchWaits{.gid = GidOf(c.Word(0))};
+    if (c.verb == "logged")
+      return HeuristicLogged{.gid = GidOf(c.Word(0)), .end = EndOf(c.Word(1))};
+    return std::nullopt;
+  }
+  static Gid GidOf(const std::string& name) {
+    std::string resource = name.substr(0, name.find('@'));
+    Gid gid{
+        .gtrid = kGtrid,
+        .bqual = {.resource = resource, .branch = resource == "orders_pg" ? 0u : 1u, .attempt = 1}};
+    if (size_t at = name.find('@'); at != std::string::npos) {
+      gid.bqual.attempt = std::stoul(name.substr(at + 1));
+    }
+    return gid;
+  }
+  static BranchEnd EndOf(const std::string& word) {
+    if (word == "committed") return BranchEnd::kCommitted;
+    return word == "rolled_back" ? BranchEnd::kHeuristicRollback : BranchEnd::kHazard;
+  }
+  static std::string Say(const SendCommit& a) {
+    return "commit " + a.gid.bqual.resource + (a.evidence.empty() ? "" : " " + a.evidence);
+  }
+  static std::string Say(const ProposeHeuristic& a) {
+    return "propose heuristic " + a.gid.bqual.resource +
+           (a.end == BranchEnd::kHazard ? " hazard" : " rolled_back");
+  }
+  static std::string Say(const ProposeEnd&) { return "propose end"; }
+  static std::string Say(const Applied& a) { return a.applied ? "applied" : "finished heuristic"; }
+  static std::string Say(const ForgetAtAgent& a) { return "forget " + a.gid.bqual.resource; }
+
+  std::optional<PhaseTwo> core_;
+};
+
+TEST(PhaseTwo, Transcripts) {
+  for (const auto& file : tests::Transcripts("phase_two")) {
+    SCOPED_TRACE(file.filename().string());
+    Player player;
+    tests::RunTranscript(file, [&](const Command& c) { return player.Perform(c); });
+  }
+}
+
+#if defined(ASSENT_FAILPOINTS)
+
+// END before every DONE would forget a branch that is still prepared somewhere.
+bool EndsTooEarly() {
+  PhaseTwo core(TwoBranches());
+  core.Step(StartPhaseTwo{});
+  for (const auto& action :
+       core.Step(BranchEnded{.gid = {kGtrid, core.decision().branches[0].bqual}})) {
+    if (std::holds_alternative<ProposeEnd>(action)) return true;
+  }
+  return false;
+}
+
+TEST(PhaseTwoSeededBugs, EndTooEarlyIsCaught) {
+  EXPECT_FALSE(EndsTooEarly());
+  ScopedMutant mutant(Mutant::kEndTooEarly);
+  EXPECT_TRUE(EndsTooEarly());
+}
+
+#endif
+
+}  // namespace
+}  // namespace assent::coordinator
