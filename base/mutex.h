@@ -11,7 +11,10 @@
 #else
 #define ASSENT_TSA(x)
 #endif
+// Abseil, which gRPC's headers include, has this one too, with the same meaning.
+#ifndef GUARDED_BY
 #define GUARDED_BY(m) ASSENT_TSA(guarded_by(m))
+#endif
 #define REQUIRES(...) ASSENT_TSA(requires_capability(__VA_ARGS__))
 #define EXCLUDES(...) ASSENT_TSA(locks_excluded(__VA_ARGS__))
 
