@@ -1,0 +1,88 @@
+// One connection to PostgreSQL, with libpqxx kept behind it: no exceptions, no reconnecting, no
+// text on standard error.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "adapters/postgres/evidence.h"
+#include "adapters/postgres/watchdog.h"
+#include "adapters/resource_manager.h"
+#include "base/mutex.h"
+
+namespace assent::adapters::postgres {
+
+// What came back instead of a result.
+struct Failure {
+  std::string code;  // SQLSTATE; empty if the connection broke.
+  std::string message;
+  bool lost = false;  // The connection is gone and this object is of no more use.
+
+  // "message (code)"
+  std::string Text() const;
+};
+
+template <typename T>
+using Outcome = std::variant<T, Failure>;
+
+enum class Purpose { kWork, kFinish };
+
+// What a server says of itself.
+struct ServerFacts {
+  int version = 0;  // 150020
+  bool in_recovery = false;
+  ServerIdentity identity;
+};
+
+// xid8 and pg_current_xact_id_if_assigned() came with this version.
+inline constexpr int kVersionMin = 130000;
+
+// The text that libpq connects with. Exposed for its test.
+std::string ConnectionText(const ConnectOptions& options, Purpose purpose);
+
+// Not thread-safe, Cancel excepted. Results must not outlive the connection.
+class Connection {
+ public:
+  // `dog` is shared with the resource manager, which sessions may outlive.
+  static std::variant<std::unique_ptr<Connection>, WorkError> Open(const ConnectOptions& options,
+                                                                   Purpose purpose,
+                                                                   std::shared_ptr<Watchdog> dog);
+  ~Connection();
+
+  // The simple protocol: several statements in one round trip, up to the first that fails; the
+  // result is the last one's. For our own statements only.
+  Outcome<pqxx::result> Run(const std::string& sql);
+  // The extended protocol: exactly one statement.
+  Outcome<pqxx::result> RunOne(const std::string& sql, const std::vector<const char*>& parameters);
+
+  Outcome<ServerFacts> Facts();
+
+  void Cancel();  // From any thread.
+  void Drop();    // Closes the connection.
+  bool lost() const { return lost_; }
+
+  // Whether the server has reported a NOTIFY since the last ForgetNotify().
+  bool notified() const;
+  void ForgetNotify();
+
+ private:
+  class Notices;
+  Connection(std::chrono::milliseconds limit, std::shared_ptr<Watchdog> dog);
+
+  template <typename Call>
+  Outcome<pqxx::result> Guard(const Call& call);
+
+  const std::chrono::milliseconds limit_;  // Of one call; 0: none.
+  std::shared_ptr<Watchdog> dog_;
+  Mutex mutex_;  // Orders Cancel against Drop; the calls themselves are the owner's alone.
+  std::unique_ptr<pqxx::connection> connection_;
+  std::unique_ptr<Notices> notices_;  // After connection_: goes first.
+  std::atomic<bool> lost_ = false;
+};
+
+}  // namespace assent::adapters::postgres

@@ -1,0 +1,47 @@
+#include "adapters/postgres/evidence.h"
+
+#include <charconv>
+
+namespace assent::adapters::postgres {
+namespace {
+
+// Takes "<key>=<digits>" and the space behind it from the front of `text`.
+std::optional<std::string_view> TakeNumber(std::string_view& text, std::string_view key) {
+  if (!text.starts_with(key)) return std::nullopt;
+  text.remove_prefix(key.size());
+  size_t digits = 0;
+  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
+  if (digits == 0) return std::nullopt;
+  std::string_view number = text.substr(0, digits);
+  text.remove_prefix(digits);
+  return number;
+}
+
+}  // namespace
+
+std::string ToString(const ServerIdentity& identity) {
+  return "sys=" + identity.system + " db=" + identity.database;
+}
+
+std::string ToString(const XidEvidence& evidence) {
+  return "xid=" + std::to_string(evidence.xid) + " " + ToString(evidence.identity);
+}
+
+std::optional<XidEvidence> ParseEvidence(std::string_view text) {
+  auto xid = TakeNumber(text, "xid=");
+  auto system = TakeNumber(text, " sys=");
+  auto database = TakeNumber(text, " db=");
+  if (!xid || !system || !database || !text.empty()) return std::nullopt;
+  XidEvidence evidence{
+      .identity = {.system = std::string(*system), .database = std::string(*database)}};
+  auto parsed = std::from_chars(xid->data(), xid->data() + xid->size(), evidence.xid);
+  if (parsed.ec != std::errc{}) return std::nullopt;
+  return evidence;
+}
+
+uint64_t WidenXid(uint32_t xid, uint64_t next_xid) {
+  // The difference modulo 2^32, read as a signed number, is the true one: wraparound drops out.
+  return next_xid + static_cast<int32_t>(xid - static_cast<uint32_t>(next_xid));
+}
+
+}  // namespace assent::adapters::postgres

@@ -1,0 +1,199 @@
+#include "adapters/postgres/finish_session.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "adapters/common/xid.h"
+#include "adapters/postgres/classify.h"
+#include "adapters/postgres/evidence.h"
+#include "base/mutant.h"
+
+namespace assent::adapters::postgres {
+
+PostgresFinishSession::PostgresFinishSession(const ConnectOptions& options,
+                                             std::unique_ptr<Connection> connection)
+    : cluster_(options.cluster), resource_(options.resource), connection_(std::move(connection)) {}
+
+FinishAnswer PostgresFinishSession::Commit(const Gid& gid, const Evidence& evidence,
+                                           JournalWord journal) {
+  return Do({.decision = Decision::kCommit,
+             .gid = gid,
+             .evidence = evidence,
+             .journal = journal,
+             .what = "COMMIT PREPARED of " + ToString(gid) + " on " + resource_});
+}
+
+FinishAnswer PostgresFinishSession::Rollback(const Gid& gid, const Evidence& evidence) {
+  return Do({.decision = Decision::kAbort,
+             .gid = gid,
+             .evidence = evidence,
+             .journal = JournalWord::kNothing,
+             .what = "ROLLBACK PREPARED of " + ToString(gid) + " on " + resource_});
+}
+
+FinishAnswer PostgresFinishSession::Answer(const Task& task, Finish finish,
+                                           const std::string& detail,
+                                           const std::string& code) const {
+  return {.finish = finish,
+          .code = code,
+          .detail = task.what + ": " + detail,
+          .session_lost = connection_->lost()};
+}
+
+FinishAnswer PostgresFinishSession::AskAgain(const Task& task, const Failure& failure) const {
+  return Answer(task, Finish::kTransient, failure.Text(), failure.code);
+}
+
+FinishAnswer PostgresFinishSession::Do(const Task& task) {
+  if (!IsOurs(task.gid, cluster_, resource_)) {
+    return Answer(task, Finish::kRefused,
+                  "not a branch of cluster " + cluster_ + ", resource " + resource_ +
+                      ", and others' are never touched");
+  }
+  if (connection_->lost()) {
+    return Answer(task, Finish::kTransient, "the session was lost before; open another");
+  }
+  auto answer = connection_->Run(
+      (task.decision == Decision::kCommit ? "COMMIT PREPARED " : "ROLLBACK PREPARED ") +
+      PostgresLiteral(task.gid));
+  if (std::holds_alternative<pqxx::result>(answer)) {
+    return Answer(task, Finish::kDone, "done");
+  }
+  const Failure& failure = std::get<Failure>(answer);
+  if (failure.lost) return AskAgain(task, failure);
+  switch (ReplyOfFinish(failure.code)) {
+    case FinishReply::kAbsent:
+      if (MutantOn(Mutant::kUnknownIdIsSuccess)) return Answer(task, Finish::kDone, "not there");
+      return ExplainAbsence(task);
+    case FinishReply::kReadOnlyServer:
+      // Nothing but recovery makes a server refuse this verb as read-only.
+      if (MutantOn(Mutant::kStandbyTrusted)) return ExplainAbsence(task);
+      connection_->Drop();
+      return AskAgain(task, failure);
+    case FinishReply::kUncleanSession:
+      connection_->Drop();
+      return AskAgain(task, failure);
+    case FinishReply::kAskAgain:
+      return AskAgain(task, failure);
+    case FinishReply::kRefused:
+      return Answer(task, Finish::kRefused, failure.Text(), failure.code);
+  }
+  return AskAgain(task, failure);
+}
+
+Outcome<std::string> PostgresFinishSession::WhyNotPrimary() {
+  auto facts = connection_->Facts();
+  if (auto* failure = std::get_if<Failure>(&facts)) return *failure;
+  identity_ = std::get<ServerFacts>(facts).identity;
+  // A standby lists nothing, whatever its primary holds. A primary never turns into a standby
+  // under a live session, so what is asked after this is the primary's word.
+  if (std::get<ServerFacts>(facts).in_recovery && !MutantOn(Mutant::kStandbyTrusted)) {
+    return "the server (" + ToString(identity_) + ") is a standby: what it lacks proves nothing";
+  }
+  return std::string();
+}
+
+FinishAnswer PostgresFinishSession::ExplainAbsence(const Task& task) {
+  auto why = WhyNotPrimary();
+  if (auto* failure = std::get_if<Failure>(&why)) return AskAgain(task, *failure);
+  std::optional<XidEvidence> evidence = ParseEvidence(task.evidence);
+  std::string problem = std::get<std::string>(why);
+  if (evidence && evidence->identity != identity_ && !MutantOn(Mutant::kStandbyTrusted)) {
+    problem = "the branch was prepared on " + ToString(evidence->identity) + ", but this is " +
+              ToString(identity_) + ": mend the resource's address, or restore that database";
+  }
+  if (!problem.empty()) {
+    connection_->Drop();
+    return Answer(task, Finish::kTransient, problem, "42704");
+  }
+
+  auto listed =
+      connection_->Run("SELECT FROM pg_prepared_xacts WHERE gid = " + PostgresLiteral(task.gid));
+  if (auto* failure = std::get_if<Failure>(&listed)) return AskAgain(task, *failure);
+  if (!std::get<pqxx::result>(listed).empty()) {
+    return Answer(task, Finish::kTransient, "it was not there, but is listed now", "42704");
+  }
+
+  if (!evidence) {
+    return WithoutStatus(task, task.evidence.empty()
+                                   ? "no evidence was given"
+                                   : "evidence \"" + task.evidence + "\" is none of PostgreSQL's");
+  }
+  // A transaction leaves the listing only after its end is recorded, so this word is the last one.
+  auto status =
+      connection_->Run("SELECT pg_xact_status('" + std::to_string(evidence->xid) + "'::xid8)");
+  if (auto* failure = std::get_if<Failure>(&status)) {
+    // 22023: an xid that this server has not reached. It was restored to an earlier time.
+    if (failure->code == "22023") return WithoutStatus(task, failure->Text());
+    return AskAgain(task, *failure);
+  }
+  const pqxx::result& row = std::get<pqxx::result>(status);
+  if (row[0][0].is_null()) {
+    return WithoutStatus(task, "the server has forgotten the transaction " +
+                                   std::to_string(evidence->xid) + ", it is too old");
+  }
+  return FromStatus(task, row[0][0].c_str());
+}
+
+FinishAnswer PostgresFinishSession::FromStatus(const Task& task, const std::string& status) {
+  std::string detail = "not there, and pg_xact_status of " + task.evidence + " says " + status;
+  bool commit = task.decision == Decision::kCommit;
+  if (status == "committed") {
+    return Answer(task, commit ? Finish::kDone : Finish::kHeuristicCommit, detail, "42704");
+  }
+  if (status == "aborted") {
+    return Answer(task, commit ? Finish::kHeuristicRollback : Finish::kDone, detail, "42704");
+  }
+  return Answer(task, Finish::kTransient, detail, "42704");
+}
+
+FinishAnswer PostgresFinishSession::WithoutStatus(const Task& task, const std::string& why) {
+  std::string detail = "not there; " + why;
+  if (task.decision == Decision::kCommit && task.journal != JournalWord::kNothing) {
+    return Answer(task, Finish::kDone,
+                  detail + "; the journal says that it was " +
+                      (task.journal == JournalWord::kDone ? "done" : "about to be done") + " here",
+                  "42704");
+  }
+  if (task.decision == Decision::kAbort && task.evidence.empty()) {
+    return Answer(task, Finish::kDone, detail + "; so it never voted yes", "42704");
+  }
+  return Answer(task, Finish::kHazard, detail + "; nothing tells whether it was committed",
+                "42704");
+}
+
+Result<std::vector<PreparedBranch>> PostgresFinishSession::Recover() {
+  const std::string what = "listing of prepared branches on " + resource_ + ": ";
+  if (connection_->lost()) return Unavailable(what + "the session was lost before; open another");
+  auto why = WhyNotPrimary();
+  if (auto* failure = std::get_if<Failure>(&why)) {
+    if (failure->code == "42501") return PermissionDenied(what + failure->Text());
+    return Unavailable(what + failure->Text());
+  }
+  if (const std::string& problem = std::get<std::string>(why); !problem.empty()) {
+    connection_->Drop();  // Its name may lead to the new primary.
+    return Unavailable(what + problem);
+  }
+
+  auto answer = connection_->Run(
+      "SELECT gid, transaction::text, pg_snapshot_xmax(pg_current_snapshot())::text,"
+      " greatest(0, floor(extract(epoch FROM clock_timestamp() - prepared)))::bigint::text"
+      " FROM pg_prepared_xacts"
+      " WHERE database = current_database() AND starts_with(gid, 'assent:" +
+      cluster_ + ".')");
+  if (auto* failure = std::get_if<Failure>(&answer)) return Unavailable(what + failure->Text());
+  std::vector<PreparedBranch> branches;
+  for (const pqxx::row& row : std::get<pqxx::result>(answer)) {
+    auto gid = ParseGid(row[0].c_str());
+    if (!gid.ok() || !IsOurs(*gid, cluster_, resource_)) continue;
+    auto xid = static_cast<uint32_t>(std::strtoull(row[1].c_str(), nullptr, 10));
+    uint64_t next_xid = std::strtoull(row[2].c_str(), nullptr, 10);
+    branches.push_back(
+        {.gid = *gid,
+         .evidence = ToString(XidEvidence{.xid = WidenXid(xid, next_xid), .identity = identity_}),
+         .age = std::chrono::seconds(std::strtoll(row[3].c_str(), nullptr, 10))});
+  }
+  return branches;
+}
+
+}  // namespace assent::adapters::postgres
