@@ -1,0 +1,239 @@
+// The life of one branch at its agent, as a pure protocol (docs/protocols.md 4.2): told what
+// happened, it answers what must happen next. It waits for nothing, sends nothing, reads no clock.
+//
+//   OPEN -> PREPARING -> PREPARED -> COMMITTING | ROLLING BACK -> FINISHED
+//     `------ROLLING BACK------> GONE (voted no, read-only, or lost)
+//
+// A prepared branch is never rolled back by the agent itself: only a decision ends it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace assent::agent {
+
+// Why a branch votes no. Numbers and names are those of assent.v1.BranchCause, so that crossing the
+// edge is a cast; those up to kMisuse are those of adapters::Cause as well.
+enum class Cause : uint8_t {
+  kNone = 0,
+  kStatementFailed = 1,
+  kDeadlock = 2,
+  kSerialization = 3,
+  kLockTimeout = 4,
+  kTransactionFailed = 5,
+  kReadOnlyViolation = 6,
+  kNotPreparable = 7,
+  kPreparedLimit = 8,
+  kDuplicateGid = 9,
+  kPermission = 10,
+  kConnectionLost = 11,
+  kUnavailable = 12,
+  kNotPrimary = 13,
+  kConfiguration = 14,
+  kMisuse = 15,
+  kStatementRunning = 16,
+  kUnknownBranch = 17,
+};
+
+// A no, with what an operator needs.
+struct Refusal {
+  Cause cause = Cause::kNone;
+  std::string code;  // The database's own.
+  std::string message;
+  bool operator==(const Refusal&) const = default;
+};
+
+enum class Vote : uint8_t { kYes, kReadOnly, kNo };
+enum class Decision : uint8_t { kCommit, kAbort };
+
+// The class of a database's answer to commit or roll back: adapters::Finish, letter for letter.
+enum class FinishClass : uint8_t {
+  kDone,
+  kTransient,
+  kRefused,
+  kHeuristicRollback,
+  kHeuristicCommit,
+  kHazard,
+};
+
+// What the journal knew before a verb was sent: adapters::JournalWord.
+enum class JournalWord : uint8_t { kNothing, kWill, kDone };
+
+// What the coordinator hears of a branch that was told its decision.
+enum class Report : uint8_t {
+  kCommitting,  // Not done yet; the detail says what it waits for.
+  kCommitted,
+  kRolledBack,
+  kHeuristicRollback,
+  kHeuristicCommit,
+  kHazard,
+};
+
+// ---- What can happen ----------------------------------------------------------------------------
+
+struct WorkBegan {};  // Statements (or the database's START) run on the session.
+struct WorkEnded {
+  // Set: a statement failed and dooms the branch, or the session was lost.
+  std::optional<Refusal> failure;
+  bool session_lost = false;
+};
+struct PrepareAsked {
+  bool room = true;  // False: the database has no slot left for a prepared branch.
+};
+struct PrepareAnswered {
+  Vote vote = Vote::kNo;
+  std::string evidence;
+  Refusal refusal;
+  bool session_lost = false;  // With a no: it is not known whether the branch got prepared.
+  bool attached = false;      // With a yes: the branch stays tied to its session.
+};
+struct SessionRolledBack {
+  bool session_lost = false;
+};
+struct DeadlinePassed {};
+struct LaterEpochAnnounced {};  // The epoch that issued the gtrid is over.
+struct CommitTold {
+  std::string evidence;
+};
+struct AbortTold {
+  std::string evidence;
+};
+struct FinishAnswered {
+  FinishClass finish = FinishClass::kTransient;
+  std::string detail;
+  bool on_session = false;    // The session of the branch answered, not the finish pool.
+  bool session_lost = false;  // With on_session.
+  bool sent = true;           // False: the verb never left (no connection to the database).
+};
+struct LeaderCame {};  // A leader said hello: what it may have missed is said again.
+
+using BranchEvent = std::variant<WorkBegan, WorkEnded, PrepareAsked, PrepareAnswered,
+                                 SessionRolledBack, DeadlinePassed, LaterEpochAnnounced, CommitTold,
+                                 AbortTold, FinishAnswered, LeaderCame>;
+
+// ---- What must happen next, in this order -----------------------------------------------------
+
+struct InterruptWork {};    // Cancel the statement that runs; its end is still to be awaited.
+struct RunPrepare {};       // On the session.
+struct RollBackSession {};  // Roll the unprepared branch back on its session.
+struct ReleaseSession {
+  bool lost = false;  // Close it; otherwise it is free for the next branch.
+};
+struct SendVote {
+  Vote vote = Vote::kNo;
+  std::string evidence;
+  Refusal refusal;
+};
+struct SendLost {
+  Refusal refusal;
+};
+struct WriteWill {};
+struct WriteDone {};
+struct FinishOnSession {
+  Decision decision = Decision::kAbort;
+  std::string evidence;
+  JournalWord word = JournalWord::kNothing;
+};
+struct FinishInPool {
+  Decision decision = Decision::kAbort;
+  std::string evidence;
+  JournalWord word = JournalWord::kNothing;
+  uint32_t attempt = 0;  // 0: at once; more: after a back-off that grows with it.
+  bool slowly = false;   // An administrator must act first.
+};
+struct SendFinished {
+  Report report = Report::kCommitting;
+  std::string detail;
+};
+
+using BranchAction =
+    std::variant<InterruptWork, RunPrepare, RollBackSession, ReleaseSession, SendVote, SendLost,
+                 WriteWill, WriteDone, FinishOnSession, FinishInPool, SendFinished>;
+
+// Not thread-safe: the driver thread owns each instance.
+class Branch {
+ public:
+  enum class Phase : uint8_t {
+    kOpen,
+    kPreparing,
+    kPrepared,
+    kFinishing,    // A decision is being carried out in the database.
+    kRollingBack,  // Unprepared, and on its way to kGone.
+    kFinished,     // The decision is carried out, or ended otherwise (report()).
+    kGone,         // Over without a decision: no vote, read-only vote, lost.
+  };
+
+  // A branch on a session of this agent, at work.
+  Branch() = default;
+
+  // A branch that somebody prepared before this agent was started (or another agent did).
+  // `word`: what the journal says of it.
+  static Branch Adopted(std::string evidence, JournalWord word);
+
+  // Advances by one event. Repeated and late events are expected (messages are resent): they are
+  // answered from memory or return no actions.
+  std::vector<BranchAction> Step(const BranchEvent& event);
+
+  Phase phase() const { return phase_; }
+  bool prepared() const { return phase_ == Phase::kPrepared || phase_ == Phase::kFinishing; }
+  // Nothing runs in the database and nothing will, unless the database lists it again.
+  bool over() const { return phase_ == Phase::kFinished || phase_ == Phase::kGone; }
+  // The coordinator must have logged it before it may be forgotten: committed or heuristic.
+  bool needs_forget() const {
+    return phase_ == Phase::kFinished && report_ != Report::kRolledBack;
+  }
+  bool working() const { return working_; }
+  bool heuristic() const {
+    return phase_ == Phase::kFinished &&
+           (report_ == Report::kHeuristicCommit || report_ == Report::kHeuristicRollback ||
+            report_ == Report::kHazard);
+  }
+  Report report() const { return report_; }
+  // Why it is gone, or will be.
+  const Refusal& refusal() const { return refusal_; }
+  const std::string& evidence() const { return evidence_; }
+
+ private:
+  using Actions = std::vector<BranchAction>;
+  Actions On(const WorkBegan& event);
+  Actions On(const WorkEnded& event);
+  Actions On(const PrepareAsked& event);
+  Actions On(const PrepareAnswered& event);
+  Actions On(const SessionRolledBack& event);
+  Actions On(const DeadlinePassed& event);
+  Actions On(const LaterEpochAnnounced& event);
+  Actions On(const CommitTold& event);
+  Actions On(const AbortTold& event);
+  Actions On(const FinishAnswered& event);
+  Actions On(const LeaderCame& event);
+
+  // An open branch gives up: the statement that runs is interrupted first.
+  void GiveUp(Refusal refusal, Actions& actions);
+  void Over(Actions& actions);
+  void StartFinish(Decision decision, Actions& actions);
+  void Finished(Report report, std::string detail, Actions& actions);
+
+  Phase phase_ = Phase::kOpen;
+  bool working_ = false;
+  bool has_session_ = true;
+  bool attached_ = false;
+  bool unclear_ = false;  // Voted no, but may be prepared all the same.
+  bool told_abort_ = false;
+  Vote vote_ = Vote::kNo;  // Once over or prepared: what was voted.
+  std::string evidence_;
+  Refusal refusal_;
+  Decision decision_ = Decision::kAbort;
+  JournalWord word_ = JournalWord::kNothing;
+  uint32_t attempt_ = 0;
+  Report report_ = Report::kRolledBack;
+  std::string detail_;
+};
+
+std::string_view CauseName(Cause cause);
+std::string_view PhaseName(Branch::Phase phase);
+
+}  // namespace assent::agent

@@ -1,0 +1,115 @@
+// A session for work: one thread, one connection, one branch at a time. The driver gives it tasks;
+// what came of them returns as events. A prepared branch that stays tied to its connection keeps
+// the session until it is finished.
+#pragma once
+
+#include <google/protobuf/repeated_field.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "adapters/resource_manager.h"
+#include "base/mutex.h"
+#include "participant-agent/server/events.h"
+
+namespace assent::agent {
+
+// The request that holds them lives until its call is answered, which is after the task.
+using Statements = google::protobuf::RepeatedPtrField<v1::Statement>;
+
+class SessionThread {
+ public:
+  struct StartTask {
+    Gid gid;
+    adapters::StartOptions options;
+    const Statements* statements = nullptr;
+  };
+  struct RunTask {
+    Gid gid;
+    const Statements* statements = nullptr;
+  };
+  struct PrepareTask {
+    Gid gid;
+  };
+  struct RollBackTask {
+    Gid gid;
+  };
+  struct FinishTask {
+    Gid gid;
+    FinishOnSession action;
+  };
+  struct CloseTask {};
+  using Task =
+      std::variant<StartTask, RunTask, PrepareTask, RollBackTask, FinishTask, CloseTask>;
+
+  SessionThread(adapters::ResourceManager& manager, EventInbox& driver);
+  ~SessionThread();  // Interrupts what runs, closes the connection: unprepared work rolls back.
+
+  // Driver thread only.
+  void Post(Task task) { tasks_.Post(std::move(task)); }
+
+  // Cancels the statement of `gid`, if that still runs. Blocks on the database: not for the driver.
+  void Interrupt(const Gid& gid) EXCLUDES(mutex_);
+  // Tells the thread to end; ~SessionThread waits for it.
+  void Stop() EXCLUDES(mutex_);
+
+ private:
+  void Run();
+  void Perform(const StartTask& task);
+  void Perform(const RunTask& task);
+  void Perform(const PrepareTask& task);
+  void Perform(const RollBackTask& task);
+  void Perform(const FinishTask& task);
+  void Perform(const CloseTask& task);
+
+  std::optional<adapters::WorkError> Begin(const StartTask& task);
+  void RunStatements(const Statements& statements, WorkDone* done);
+  void CloseSession() EXCLUDES(mutex_);
+  void SetRunning(const std::optional<Gid>& gid) EXCLUDES(mutex_);
+
+  adapters::ResourceManager& manager_;
+  EventInbox& driver_;
+  Inbox<Task> tasks_;
+  Mutex mutex_;
+  // Changed under the mutex by this thread alone; others only cancel through it.
+  std::unique_ptr<adapters::WorkSession> session_;
+  std::optional<Gid> running_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+// The sessions of one resource, at most `sessions_max`. Driver thread only.
+class SessionPool {
+ public:
+  SessionPool(adapters::ResourceManager& manager, EventInbox& driver, size_t sessions_max);
+  ~SessionPool();
+
+  // Null when all are in use.
+  SessionThread* Acquire();
+  void Release(SessionThread* session) { idle_.push_back(session); }
+  // Cancels the statement of `gid`, from a thread of its own.
+  void Interrupt(SessionThread* session, const Gid& gid);
+  size_t in_use() const { return all_.size() - idle_.size(); }
+  // Tells every session to end, without waiting.
+  void Stop();
+
+ private:
+  struct InterruptTask {
+    SessionThread* session = nullptr;
+    Gid gid;
+  };
+
+  adapters::ResourceManager& manager_;
+  EventInbox& driver_;
+  const size_t sessions_max_;
+  std::vector<std::unique_ptr<SessionThread>> all_;
+  std::vector<SessionThread*> idle_;  // The one used last first: its connection is the warmest.
+  Inbox<InterruptTask> interrupts_;
+  std::thread interrupter_;
+};
+
+}  // namespace assent::agent
