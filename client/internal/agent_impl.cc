@@ -1,0 +1,214 @@
+#include "client/internal/agent_impl.h"
+
+#include <algorithm>
+#include <thread>
+#include <variant>
+
+#include "client/internal/convert.h"
+
+namespace assent::client::internal {
+namespace {
+
+// The agent ends a branch at the deadline and says so: give it time to.
+constexpr milliseconds kDeadlineSlack{2'000};
+
+std::string Remedy() { return "; the transaction can only roll back now, begin anew"; }
+
+WorkFailure Doomed(AbortCause as, Status status) {
+  return {.error = {.status = Aborted(status.message() + Remedy()), .doomed = true}, .as = as};
+}
+
+WorkFailure Harmless(Status status) { return {.error = {.status = std::move(status)}}; }
+
+// `unclear`: some try may have had its effect, so nothing short of an answer is harmless.
+WorkFailure Read(const Failure& failure, bool unclear, milliseconds retry_for) {
+  if (unclear || !failure.answered) {
+    return Doomed(AbortCause::kAgentUnreachable,
+                  {Code::kAborted, failure.status.message() + " (no clear answer within " +
+                                       std::to_string(retry_for.count()) +
+                                       " ms; what was asked may or may not have been done)"});
+  }
+  switch (failure.status.code()) {
+    case Code::kInvalidArgument:
+    case Code::kResourceExhausted:
+    case Code::kUnavailable:
+      return Harmless(failure.status);  // The doors promise that nothing was done.
+    case Code::kNotFound:
+      if (failure.reason == v1::REASON_UNKNOWN_RESOURCE) return Harmless(failure.status);
+      return Doomed(AbortCause::kBranchLost, failure.status);
+    case Code::kAborted:
+      return Doomed(AbortCause::kBranchVotedNo, failure.status);
+    case Code::kOk:
+    case Code::kCancelled:
+    case Code::kUnknown:
+    case Code::kDeadlineExceeded:
+    case Code::kAlreadyExists:
+    case Code::kPermissionDenied:
+    case Code::kFailedPrecondition:
+    case Code::kOutOfRange:
+    case Code::kUnimplemented:
+    case Code::kInternal:
+    case Code::kDataLoss:
+    case Code::kUnauthenticated:
+      return Doomed(AbortCause::kBranchLost, failure.status);
+  }
+  return Doomed(AbortCause::kBranchLost, failure.status);
+}
+
+// Worth another try: the answer was lost on the way, or says to come back.
+bool IsPassing(const Failure& failure) {
+  switch (failure.status.code()) {
+    case Code::kUnavailable:
+      return true;
+    case Code::kResourceExhausted:
+      // Without a detail it is gRPC's own "message too large", which does not pass.
+      return failure.answered;
+    case Code::kCancelled:
+    case Code::kUnknown:
+    case Code::kInternal:
+    case Code::kDeadlineExceeded:
+      return !failure.answered;
+    case Code::kOk:
+    case Code::kInvalidArgument:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kPermissionDenied:
+    case Code::kFailedPrecondition:
+    case Code::kAborted:
+    case Code::kOutOfRange:
+    case Code::kUnimplemented:
+    case Code::kDataLoss:
+    case Code::kUnauthenticated:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool AgentImpl::TryAgain(const Failure& failure, Tries* tries) const {
+  if (!failure.answered) tries->unclear = true;
+  if (!IsPassing(failure)) return false;
+  auto now = std::chrono::steady_clock::now();
+  if (!tries->give_up_at) tries->give_up_at = now + options_.retry_for;
+  milliseconds delay = tries->backoff.Next(failure.retry_delay);
+  if (now + delay >= *tries->give_up_at) return false;
+  std::this_thread::sleep_for(delay);
+  return true;
+}
+
+template <typename Request, typename Reply>
+std::optional<WorkFailure> AgentImpl::Call(const std::string& doing, Method<Request, Reply> method,
+                                           const Request& request, Reply* reply,
+                                           MonotonicTime deadline) {
+  Tries tries;
+  for (;;) {
+    grpc::ClientContext context;
+    context.set_deadline(GrpcDeadline(Left(deadline) + kDeadlineSlack));
+    reply->Clear();
+    grpc::Status answer = (stub_.get()->*method)(&context, request, reply);
+    if (answer.ok()) return std::nullopt;
+    Failure failure = ToFailure(answer, doing + " at agent " + options_.endpoint);
+    if (!TryAgain(failure, &tries)) return Read(failure, tries.unclear, options_.retry_for);
+  }
+}
+
+std::variant<std::vector<ResultSet>, WorkFailure> ReadResults(
+    const google::protobuf::RepeatedPtrField<v1::StatementResult>& results, size_t expected,
+    const std::string& doing, const std::string& resource) {
+  std::vector<ResultSet> sets;
+  for (const v1::StatementResult& result : results) {
+    if (result.has_error()) {
+      const v1::StatementError& error = result.error();
+      WorkFailure failure;
+      failure.as = AbortCause::kBranchVotedNo;
+      failure.error.resource = resource;
+      failure.error.cause = FromProto(error.cause());
+      failure.error.database_code = error.database_code();
+      failure.error.statement = sets.size();
+      failure.error.doomed = error.branch_doomed();
+      std::string message = doing + ": " + std::string(BranchCauseName(failure.error.cause)) +
+                            (error.database_code().empty() ? "" : " " + error.database_code()) +
+                            ": " + error.message();
+      failure.error.status = error.branch_doomed() ? Aborted(message + Remedy())
+                                                   : FailedPrecondition(std::move(message));
+      return failure;
+    }
+    sets.push_back(FromProto(result));
+  }
+  if (sets.size() == expected) return sets;
+  return Doomed(
+      AbortCause::kBranchLost,
+      Internal(doing + ": the agent answered " + std::to_string(sets.size()) + " results for " +
+               std::to_string(expected) + " statements; please report this"));
+}
+
+WorkResult<std::vector<ResultSet>> BranchImpl::Run(const std::vector<Statement>& statements) {
+  MutexLock lock(mutex_);
+  if (Status status = transaction_->TakesWork(); !status.ok()) {
+    return WorkError{
+        .status = status, .resource = resource_, .doomed = status.code() == Code::kAborted};
+  }
+  if (statements.empty()) return std::vector<ResultSet>();
+  v1::ExecuteRequest request;
+  request.set_gid(gid_);
+  request.set_seq(next_seq_);
+  for (const Statement& statement : statements) ToProto(statement, request.add_statements());
+
+  const std::string doing = "Execute on branch " + gid_;
+  v1::ExecuteReply reply;
+  std::optional<WorkFailure> failure = agent_->Call<v1::ExecuteRequest, v1::ExecuteReply>(
+      doing, &AgentImpl::Stub::Execute, request, &reply, transaction_->deadline());
+  if (!failure) {
+    ++next_seq_;
+    auto results = ReadResults(reply.results(), statements.size(), doing, resource_);
+    if (auto* sets = std::get_if<std::vector<ResultSet>>(&results)) return std::move(*sets);
+    failure = std::get<WorkFailure>(std::move(results));
+  }
+  failure->error.resource = resource_;
+  if (failure->error.doomed) transaction_->Doom(failure->as, failure->error);
+  return failure->error;
+}
+
+WorkResult<std::shared_ptr<BranchImpl>> OpenBranch(
+    const std::shared_ptr<TransactionImpl>& transaction, const std::shared_ptr<AgentImpl>& agent,
+    const std::string& resource, const OpenOptions& options) {
+  if (Status status = transaction->TakesWork(); !status.ok()) {
+    return WorkError{
+        .status = status, .resource = resource, .doomed = status.code() == Code::kAborted};
+  }
+  v1::OpenRequest request;
+  request.set_gtrid(transaction->gtrid());
+  request.set_resource(resource);
+  request.set_open_id(transaction->NextOpenId());
+  request.set_isolation(ToProto(options.isolation));
+  request.set_read_only(options.read_only);
+  request.set_lock_timeout_ms(
+      static_cast<uint32_t>(std::clamp<int64_t>(options.lock_timeout.count(), 0, UINT32_MAX)));
+  for (const Statement& statement : options.statements) {
+    ToProto(statement, request.add_statements());
+  }
+
+  const std::string doing = "Open of resource '" + resource + "' for " + transaction->gtrid();
+  v1::OpenReply reply;
+  std::optional<WorkFailure> failure = agent->Call<v1::OpenRequest, v1::OpenReply>(
+      doing, &AgentImpl::Stub::Open, request, &reply, transaction->deadline());
+  if (!failure) {
+    auto results = ReadResults(reply.results(), options.statements.size(), doing, resource);
+    if (auto* sets = std::get_if<std::vector<ResultSet>>(&results)) {
+      // Open with statements counts as seq 1.
+      return std::make_shared<BranchImpl>(transaction, agent, reply.gid(), resource,
+                                          std::move(*sets), options.statements.empty() ? 1 : 2);
+    }
+    // The branch is open, but the caller gets no handle to go on with: nothing less than rolling
+    // back is sure, also where the statement alone was undone.
+    failure = std::get<WorkFailure>(std::move(results));
+    failure->error.doomed = true;
+    failure->error.status = Aborted(failure->error.status.message());
+  }
+  failure->error.resource = resource;
+  if (failure->error.doomed) transaction->Doom(failure->as, failure->error);
+  return failure->error;
+}
+
+}  // namespace assent::client::internal

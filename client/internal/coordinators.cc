@@ -1,0 +1,75 @@
+#include "client/internal/coordinators.h"
+
+#include <utility>
+
+namespace assent::client::internal {
+namespace {
+
+// A wrong or hostile hint must not make the list grow without end.
+constexpr size_t kNodesMax = 16;
+
+}  // namespace
+
+Result<std::shared_ptr<Coordinators>> Coordinators::Make(ClientOptions options) {
+  if (options.endpoints.empty()) {
+    return InvalidArgument("endpoints is empty: give at least one coordinator as host:port");
+  }
+  if (options.endpoints.size() > kNodesMax) {
+    return InvalidArgument("endpoints has " + std::to_string(options.endpoints.size()) +
+                           " entries; at most " + std::to_string(kNodesMax) + " are allowed");
+  }
+  for (const std::string& endpoint : options.endpoints) {
+    if (Status status = CheckEndpoint(endpoint, /*unix_allowed=*/true); !status.ok()) return status;
+  }
+  if (options.try_timeout <= milliseconds(0)) {
+    return InvalidArgument("try_timeout is " + std::to_string(options.try_timeout.count()) +
+                           " ms; it must be positive");
+  }
+  auto credentials = MakeCredentials(options.tls);
+  if (!credentials.ok()) return credentials.status();
+  return std::shared_ptr<Coordinators>(
+      new Coordinators(std::move(options), *std::move(credentials)));
+}
+
+Coordinators::Coordinators(ClientOptions options,
+                           std::shared_ptr<grpc::ChannelCredentials> credentials)
+    : options_(std::move(options)), credentials_(std::move(credentials)) {
+  MutexLock lock(mutex_);
+  for (const std::string& endpoint : options_.endpoints) Find(endpoint);
+}
+
+Coordinators::Node* Coordinators::Current() {
+  MutexLock lock(mutex_);
+  return nodes_[current_].get();
+}
+
+size_t Coordinators::node_count() {
+  MutexLock lock(mutex_);
+  return nodes_.size();
+}
+
+size_t Coordinators::Find(const std::string& endpoint) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i]->endpoint == endpoint) return i;
+  }
+  if (nodes_.size() >= kNodesMax) return (current_ + 1) % nodes_.size();
+  nodes_.push_back(std::make_unique<Node>(
+      Node{endpoint,
+           v1::TransactionService::NewStub(MakeChannel(endpoint, options_.tls, credentials_))}));
+  return nodes_.size() - 1;
+}
+
+bool Coordinators::MoveFrom(const Node* node, const Failure& failure) {
+  MutexLock lock(mutex_);
+  // Another thread may have moved on meanwhile: then its choice is tried.
+  if (nodes_[current_].get() != node) return true;
+  if (failure.status.code() == Code::kResourceExhausted) return false;  // The leader is just busy.
+  if (!failure.leader.empty() && CheckEndpoint(failure.leader, false).ok()) {
+    current_ = Find(failure.leader);
+  } else {
+    current_ = (current_ + 1) % nodes_.size();
+  }
+  return nodes_[current_].get() != node;
+}
+
+}  // namespace assent::client::internal

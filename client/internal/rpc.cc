@@ -1,0 +1,94 @@
+#include "client/internal/rpc.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/random.h"
+#include "base/rpc/credentials.h"
+#include "base/rpc/status.h"
+
+namespace assent::client::internal {
+namespace {
+
+constexpr int kMessageBytesMax = 16 << 20;  // Results are at most 4 MiB, plus their wrapping.
+
+bool IsPort(std::string_view text) {
+  int port = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc() && end == text.data() + text.size() && port >= 1 && port <= 65535;
+}
+
+// Codes that gRPC's own library never makes up (its documentation of status codes).
+bool OnlyServersSay(Code code) {
+  return code == Code::kInvalidArgument || code == Code::kNotFound ||
+         code == Code::kAlreadyExists || code == Code::kFailedPrecondition ||
+         code == Code::kAborted || code == Code::kOutOfRange || code == Code::kDataLoss;
+}
+
+}  // namespace
+
+Failure ToFailure(const grpc::Status& status, const std::string& doing) {
+  v1::ErrorDetail detail;
+  Status plain = rpc::FromGrpc(status, &detail);
+  Failure failure;
+  failure.status = Status(plain.code(), doing + ": " + plain.message());
+  failure.answered = !status.error_details().empty() || OnlyServersSay(plain.code());
+  failure.reason = detail.reason();
+  failure.retry_delay = milliseconds(detail.retry_delay_ms());
+  failure.leader = detail.leader();
+  failure.gtrid = detail.gtrid();
+  return failure;
+}
+
+Result<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(const TlsOptions& tls) {
+  auto credentials = rpc::ChannelCredentials({tls.ca_file, tls.cert_file, tls.key_file});
+  // To the caller of Connect these are wrong arguments.
+  if (!credentials.ok()) return InvalidArgument(credentials.status().message());
+  return *std::move(credentials);
+}
+
+Status CheckEndpoint(const std::string& endpoint, bool unix_allowed) {
+  if (unix_allowed && endpoint.starts_with("unix:") && endpoint.size() > 5) return Ok();
+  size_t colon = endpoint.rfind(':');
+  if (colon != std::string::npos && colon > 0 &&
+      IsPort(std::string_view(endpoint).substr(colon + 1))) {
+    return Ok();
+  }
+  return InvalidArgument("endpoint '" + endpoint + "' is not of the form host:port" +
+                         (unix_allowed ? " or unix:/path" : "") + ", such as 127.0.0.1:7400");
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint, const TlsOptions& tls,
+                                           std::shared_ptr<grpc::ChannelCredentials> credentials) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  // A server that comes back is to be found again at once: gRPC's own defaults wait for minutes.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+  // Repeating is our business: we know which repeats are safe.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  if (!tls.server_name.empty()) arguments.SetSslTargetNameOverride(tls.server_name);
+  if (endpoint.starts_with("unix:")) credentials = grpc::InsecureChannelCredentials();
+  return grpc::CreateCustomChannel(endpoint, std::move(credentials), arguments);
+}
+
+milliseconds Backoff::Next(milliseconds at_least) {
+  milliseconds delay = next_;
+  next_ = std::min(next_ * 2, milliseconds(500));
+  delay =
+      delay / 2 + milliseconds(SystemRandom64() % (static_cast<uint64_t>(delay.count()) / 2 + 1));
+  return std::max(delay, at_least);
+}
+
+std::chrono::system_clock::time_point GrpcDeadline(milliseconds from_now) {
+  return std::chrono::system_clock::now() + from_now;
+}
+
+milliseconds Left(MonotonicTime until) {
+  auto left = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now());
+  return std::max(left, milliseconds(0));
+}
+
+}  // namespace assent::client::internal

@@ -1,0 +1,76 @@
+#include "client/transaction.h"
+
+#include <utility>
+
+#include "client/internal/agent_impl.h"
+#include "client/internal/transaction_impl.h"
+
+namespace assent::client {
+
+Result<Agent> Agent::Connect(AgentOptions options) {
+  if (Status status = internal::CheckEndpoint(options.endpoint, /*unix_allowed=*/true);
+      !status.ok()) {
+    return status;
+  }
+  auto credentials = internal::MakeCredentials(options.tls);
+  if (!credentials.ok()) return credentials.status();
+  auto channel = internal::MakeChannel(options.endpoint, options.tls, *std::move(credentials));
+  return Agent(std::make_shared<internal::AgentImpl>(std::move(options),
+                                                     v1::BranchService::NewStub(channel)));
+}
+
+const std::string& Agent::endpoint() const { return impl_->options().endpoint; }
+
+WorkResult<std::vector<ResultSet>> Branch::Run(std::vector<Statement> statements) {
+  return impl_->Run(statements);
+}
+
+WorkResult<ResultSet> Branch::RunOne(Statement statement) {
+  WorkResult<std::vector<ResultSet>> results = impl_->Run({std::move(statement)});
+  if (!results.ok()) return results.error();
+  return std::move(results->front());
+}
+
+const std::string& Branch::gid() const { return impl_->gid(); }
+const std::string& Branch::resource() const { return impl_->resource(); }
+const std::vector<ResultSet>& Branch::open_results() const { return impl_->open_results(); }
+
+Transaction::Transaction(std::shared_ptr<internal::TransactionImpl> impl)
+    : impl_(std::move(impl)) {}
+Transaction::Transaction(Transaction&&) noexcept = default;
+
+Transaction& Transaction::operator=(Transaction&& other) noexcept {
+  if (this != &other) {
+    if (impl_) impl_->Abandon();
+    impl_ = std::move(other.impl_);
+  }
+  return *this;
+}
+
+Transaction::~Transaction() {
+  if (impl_) impl_->Abandon();
+}
+
+const std::string& Transaction::gtrid() const { return impl_->gtrid(); }
+bool Transaction::already_committed() const { return impl_->already_committed(); }
+
+std::chrono::milliseconds Transaction::remaining() const {
+  return internal::Left(impl_->deadline());
+}
+
+WorkResult<Branch> Transaction::Open(const Agent& agent, std::string resource,
+                                     OpenOptions options) {
+  auto branch = internal::OpenBranch(impl_, agent.impl_, resource, options);
+  if (!branch.ok()) return branch.error();
+  return Branch(*std::move(branch));
+}
+
+std::optional<WorkError> Transaction::failure() const { return impl_->failure(); }
+
+CommitResult Transaction::Commit(CommitOptions options) { return impl_->Commit(options); }
+
+CommitResult Transaction::Rollback(std::chrono::milliseconds retry_for) {
+  return impl_->Rollback(retry_for);
+}
+
+}  // namespace assent::client
