@@ -281,10 +281,11 @@ std::optional<ExitStatus> Process::Wait(milliseconds timeout) {
   return status_;
 }
 
-Status RunToEnd(const Argv& argv, const Environment& env, SpawnOptions options,
-                const std::string& output_file, milliseconds timeout) {
+Result<Finished> Run(const Argv& argv, const Environment& env, SpawnOptions options,
+                     const std::string& output_file, milliseconds timeout) {
   options.stdout_file = output_file;
   options.stderr_file = output_file;
+  const size_t before = ReadFile(output_file).size();
   auto process = Process::Spawn(argv, env, options);
   if (!process.ok()) return process.status();
   std::optional<ExitStatus> status = (*process)->Wait(timeout);
@@ -292,8 +293,16 @@ Status RunToEnd(const Argv& argv, const Environment& env, SpawnOptions options,
     return DeadlineExceeded(argv[0] + " did not end within " + std::to_string(timeout.count()) +
                             " ms: " + Tail(output_file));
   }
-  if (status->ok()) return Ok();
-  return Internal(argv[0] + " failed with " + status->ToString() + ": " + Tail(output_file));
+  return Finished{*status, ReadFile(output_file).substr(before)};
+}
+
+Status RunToEnd(const Argv& argv, const Environment& env, const SpawnOptions& options,
+                const std::string& output_file, milliseconds timeout) {
+  auto finished = Run(argv, env, options, output_file, timeout);
+  if (!finished.ok()) return finished.status();
+  if (finished->status.ok()) return Ok();
+  return Internal(argv[0] + " failed with " + finished->status.ToString() + ": " +
+                  Tail(output_file));
 }
 
 uint16_t PickFreePort() {

@@ -74,9 +74,17 @@ class Process {
   std::optional<ExitStatus> status_;
 };
 
-// Runs a program to its end. The error carries the last lines of its output, which is kept in
-// `output_file`. DEADLINE_EXCEEDED: it was killed after `timeout`.
-Status RunToEnd(const Argv& argv, const Environment& env, SpawnOptions options,
+struct Finished {
+  ExitStatus status;
+  std::string output;  // Standard output and error, as they came.
+};
+// Runs a program to its end; its output also goes to `output_file`. DEADLINE_EXCEEDED: it was
+// killed after `timeout`; the message carries the end of its output.
+Result<Finished> Run(const Argv& argv, const Environment& env, SpawnOptions options,
+                     const std::string& output_file, std::chrono::milliseconds timeout);
+
+// As Run, but anything else than exit code 0 is INTERNAL with the end of the output.
+Status RunToEnd(const Argv& argv, const Environment& env, const SpawnOptions& options,
                 const std::string& output_file, std::chrono::milliseconds timeout);
 
 // A TCP port on 127.0.0.1 that nobody listens on, set apart for this process until it ends (other

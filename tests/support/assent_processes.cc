@@ -1,0 +1,192 @@
+#include "tests/support/assent_processes.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace assent::test_support {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kStopTimeout{20};
+constexpr seconds kRunTimeout{30};
+
+std::string Program(const std::string& bin_dir, const std::string& name) {
+  return (bin_dir.empty() ? OwnBinDir() : bin_dir) + "/" + name;
+}
+
+std::string ToText(const Toml& settings) {
+  std::string text;
+  for (const auto& [key, value] : settings) text += key + " = " + value + "\n";
+  return text;
+}
+
+void Overlay(const Toml& over, Toml* settings) {
+  for (const auto& [key, value] : over) (*settings)[key] = value;
+}
+
+}  // namespace
+
+std::string OwnBinDir() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+std::string TomlString(const std::string& text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+ServerProcess::ServerProcess(std::string name, const TempDir& dir, std::string program)
+    : name_(std::move(name)),
+      program_(std::move(program)),
+      config_file_(dir.File(name_ + ".toml")),
+      log_file_(dir.File(name_ + ".log")),
+      output_file_(dir.File(name_ + ".out")) {}
+
+SpawnOptions ServerProcess::Options() const {
+  SpawnOptions options;
+  options.unprivileged = true;
+  options.inherit_environment = false;  // ASSENT_* of the caller would be taken for options.
+  options.working_dir = "/";
+  return options;
+}
+
+Status ServerProcess::Start(const Environment& env) {
+  if (Status launched = Launch(env); !launched.ok()) return launched;
+  return WaitReady();
+}
+
+Status ServerProcess::Launch(const Environment& env) {
+  if (Running()) return FailedPrecondition(name_ + " runs already");
+  log_start_ = ReadFile(log_file_).size();
+  SpawnOptions options = Options();
+  options.stdout_file = options.stderr_file = log_file_;
+  auto process = Process::Spawn({program_, "--config", config_file_}, env, options);
+  if (!process.ok()) return process.status();
+  process_ = std::move(*process);
+  return Ok();
+}
+
+Status ServerProcess::WaitReady(milliseconds timeout) {
+  bool ready = WaitUntil(timeout, [this] { return Logged("ready") || !Running(); });
+  if (ready && Running()) return Ok();
+  std::string what = Running() ? "is not ready within " + std::to_string(timeout.count()) + " ms"
+                               : "ended at start";
+  return Unavailable(name_ + " " + what + "; its log: " + Tail(log_file_));
+}
+
+Result<Finished> ServerProcess::RunWith(const std::vector<std::string>& arguments,
+                                        const Environment& env) {
+  Argv argv = {program_};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return test_support::Run(argv, env, Options(), output_file_, kRunTimeout);
+}
+
+void ServerProcess::Kill9() {
+  if (process_) process_->Kill9();
+}
+
+ExitStatus ServerProcess::Terminate() {
+  return process_ ? process_->Terminate(kStopTimeout) : ExitStatus{};
+}
+
+bool ServerProcess::Running() { return process_ && process_->Running(); }
+
+std::optional<ExitStatus> ServerProcess::WaitEnd(milliseconds timeout) {
+  if (!process_) return std::nullopt;
+  return process_->Wait(timeout);
+}
+
+std::string ServerProcess::Log() const { return ReadFile(log_file_).substr(log_start_); }
+
+bool ServerProcess::Logged(const std::string& event) const {
+  // "<time> <level letter> <event> key=value..."
+  const std::string log = Log();
+  for (size_t begin = 0; begin < log.size();) {
+    size_t end = log.find('\n', begin);
+    if (end == std::string::npos) break;  // Still being written.
+    std::string line = log.substr(begin, end - begin);
+    size_t level = line.find(' ');
+    size_t word = level == std::string::npos ? level : line.find(' ', level + 1);
+    if (word != std::string::npos && line.compare(word + 1, event.size(), event) == 0) {
+      size_t after = word + 1 + event.size();
+      if (after == line.size() || line[after] == ' ') return true;
+    }
+    begin = end + 1;
+  }
+  return false;
+}
+
+AssentdProcess::AssentdProcess(const TempDir& dir, const AssentdOptions& options)
+    : ServerProcess(options.name, dir, Program(options.bin_dir, "assentd")),
+      port_(PickFreePort()),
+      data_dir_(dir.File(options.name + ".data")) {}
+
+Result<std::unique_ptr<AssentdProcess>> AssentdProcess::Create(const TempDir& dir,
+                                                               const AssentdOptions& options) {
+  std::unique_ptr<AssentdProcess> process(new AssentdProcess(dir, options));
+  Status made = dir.MakeDirForUnprivileged(options.name + ".data");
+  if (!made.ok()) return made;
+  Toml settings = {
+      {"cluster", TomlString(options.cluster)},
+      {"data_dir", TomlString(process->data_dir_)},
+      {"listen", TomlString(process->endpoint())},
+  };
+  Overlay(options.settings, &settings);
+  if (Status written = process->WriteConfig(ToText(settings)); !written.ok()) return written;
+  auto bootstrap = process->RunWith({"--config", process->config_file(), "--bootstrap"});
+  if (!bootstrap.ok()) return bootstrap.status();
+  if (!bootstrap->status.ok()) {
+    return Internal("assentd --bootstrap failed with " + bootstrap->status.ToString() + ": " +
+                    bootstrap->output);
+  }
+  return process;
+}
+
+AgentProcess::AgentProcess(const TempDir& dir, const AgentOptions& options)
+    : ServerProcess(options.name, dir, Program(options.bin_dir, "assent-agent")),
+      port_(PickFreePort()),
+      data_dir_(dir.File(options.name + ".data")) {}
+
+Result<std::unique_ptr<AgentProcess>> AgentProcess::Create(const TempDir& dir,
+                                                           const AgentOptions& options) {
+  std::unique_ptr<AgentProcess> process(new AgentProcess(dir, options));
+  Status made = dir.MakeDirForUnprivileged(options.name + ".data");
+  if (!made.ok()) return made;
+  std::string coordinators;
+  for (const std::string& endpoint : options.coordinators) {
+    coordinators += (coordinators.empty() ? "" : ", ") + TomlString(endpoint);
+  }
+  Toml settings = {
+      {"agent_id", TomlString(options.name)},
+      {"data_dir", TomlString(process->data_dir_)},
+      {"listen", TomlString(process->endpoint())},
+      {"coordinators", "[" + coordinators + "]"},
+  };
+  Overlay(options.settings, &settings);
+  std::string text = ToText(settings);
+  for (const AgentOptions::Resource& resource : options.resources) {
+    const adapters::ConnectOptions& connect = resource.connect;
+    Toml keys = {
+        {"name", TomlString(connect.resource)},     {"kind", TomlString(resource.kind)},
+        {"host", TomlString(connect.host)},         {"port", std::to_string(connect.port)},
+        {"database", TomlString(connect.database)}, {"user", TomlString(connect.user)},
+    };
+    if (!connect.identity.empty()) keys["identity"] = TomlString(connect.identity);
+    Overlay(resource.settings, &keys);
+    text += "\n[[resource]]\n" + ToText(keys);
+  }
+  if (Status written = process->WriteConfig(text); !written.ok()) return written;
+  return process;
+}
+
+}  // namespace assent::test_support

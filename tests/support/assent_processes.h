@@ -1,0 +1,127 @@
+// Our own programs under test: config file, start, readiness, kill -9 and restart.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adapters/resource_manager.h"
+#include "base/status.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace assent::test_support {
+
+// The directory of the running program: all of a build's binaries lie in one.
+std::string OwnBinDir();
+
+// Keys of a config file and their values as TOML text.
+using Toml = std::map<std::string, std::string>;
+std::string TomlString(const std::string& text);
+
+// A server of ours, as the unprivileged user, with its log in a file. Not thread-safe.
+class ServerProcess {
+ public:
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  // Starts it with `env` (ASSENT_STOP_AT, ASSENT_MUTANT, ...) for this run only, and waits until it
+  // logs `ready`. The error carries the end of its log.
+  Status Start(const Environment& env = {});
+  // The two halves of Start.
+  Status Launch(const Environment& env = {});
+  Status WaitReady(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+  // Runs the program to its end with these arguments instead of its usual ones.
+  Result<Finished> RunWith(const std::vector<std::string>& arguments, const Environment& env = {});
+
+  // kill -9; returns when it is gone.
+  void Kill9();
+  // SIGTERM and the wait for it; SIGKILL after 20 seconds.
+  ExitStatus Terminate();
+  bool Running();
+  // Waits for an end that the test expects.
+  std::optional<ExitStatus> WaitEnd(std::chrono::milliseconds timeout);
+
+  const std::string& name() const { return name_; }
+  pid_t pid() const { return process_ ? process_->pid() : -1; }
+  const std::string& config_file() const { return config_file_; }
+  const std::string& log_file() const { return log_file_; }
+  // What it logged since the last Launch.
+  std::string Log() const;
+  // Whether it logged such an event (base/log.h) since the last Launch.
+  bool Logged(const std::string& event) const;
+
+ protected:
+  // `dir` outlives this object.
+  ServerProcess(std::string name, const TempDir& dir, std::string program);
+  ~ServerProcess() = default;
+  Status WriteConfig(const std::string& text) const { return WriteFile(config_file_, text); }
+
+ private:
+  SpawnOptions Options() const;
+
+  const std::string name_;
+  const std::string program_;
+  const std::string config_file_;
+  const std::string log_file_;
+  const std::string output_file_;
+  size_t log_start_ = 0;
+  std::unique_ptr<Process> process_;
+};
+
+struct AssentdOptions {
+  std::string name = "assentd";  // Of its files.
+  std::string cluster = "test";
+  Toml settings;        // They win over ours.
+  std::string bin_dir;  // Empty: OwnBinDir().
+};
+
+// A coordinator of one node, on a port and a data directory of its own that last as long as it.
+class AssentdProcess final : public ServerProcess {
+ public:
+  // Writes the config and bootstraps the data directory; does not start it.
+  static Result<std::unique_ptr<AssentdProcess>> Create(const TempDir& dir,
+                                                        const AssentdOptions& options);
+  std::string endpoint() const { return "127.0.0.1:" + std::to_string(port_); }
+  const std::string& data_dir() const { return data_dir_; }
+
+ private:
+  AssentdProcess(const TempDir& dir, const AssentdOptions& options);
+
+  const uint16_t port_;
+  const std::string data_dir_;
+};
+
+struct AgentOptions {
+  std::string name = "agent";  // Its agent id, and of its files.
+  std::vector<std::string> coordinators;
+  // One resource each; `kind` is "postgresql", "mariadb" or "mysql".
+  struct Resource {
+    std::string kind;
+    adapters::ConnectOptions connect;
+    Toml settings;  // They win over ours.
+  };
+  std::vector<Resource> resources;
+  Toml settings;        // They win over ours.
+  std::string bin_dir;  // Empty: OwnBinDir().
+};
+
+class AgentProcess final : public ServerProcess {
+ public:
+  // Writes the config and makes the data directory; does not start it.
+  static Result<std::unique_ptr<AgentProcess>> Create(const TempDir& dir,
+                                                      const AgentOptions& options);
+  std::string endpoint() const { return "127.0.0.1:" + std::to_string(port_); }
+  const std::string& data_dir() const { return data_dir_; }
+
+ private:
+  AgentProcess(const TempDir& dir, const AgentOptions& options);
+
+  const uint16_t port_;
+  const std::string data_dir_;
+};
+
+}  // namespace assent::test_support

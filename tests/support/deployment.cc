@@ -1,0 +1,81 @@
+#include "tests/support/deployment.h"
+
+#include <cstdlib>
+#include <utility>
+
+namespace assent::test_support {
+namespace {
+
+AgentOptions MakeAgentOptions(const DeploymentOptions& options, const AssentdProcess& coordinator,
+                              const std::string& name, const std::string& kind,
+                              const adapters::ConnectOptions& connect) {
+  AgentOptions agent;
+  agent.name = name;
+  agent.coordinators = {coordinator.endpoint()};
+  agent.resources = {{kind, connect, {}}};
+  agent.settings = options.agent_settings;
+  agent.bin_dir = options.bin_dir;
+  return agent;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& options) {
+  std::unique_ptr<Deployment> made(new Deployment);
+
+  auto postgres = PostgresServer::Create(options.postgres);
+  if (!postgres.ok()) return postgres.status();
+  made->postgres_ = std::move(*postgres);
+  auto mariadb = MariadbServer::Create(options.mariadb);
+  if (!mariadb.ok()) return mariadb.status();
+  made->mariadb_ = std::move(*mariadb);
+
+  AssentdOptions assentd;
+  assentd.cluster = kCluster;
+  assentd.settings = options.coordinator_settings;
+  assentd.bin_dir = options.bin_dir;
+  auto coordinator = AssentdProcess::Create(made->dir_, assentd);
+  if (!coordinator.ok()) return coordinator.status();
+  made->coordinator_ = std::move(*coordinator);
+  if (Status started = made->coordinator_->Start(); !started.ok()) return started;
+
+  auto postgres_agent = AgentProcess::Create(
+      made->dir_, MakeAgentOptions(options, *made->coordinator_, "agent-pg", "postgresql",
+                                   made->postgres_->ConnectOptions(kCluster, kPostgresResource)));
+  if (!postgres_agent.ok()) return postgres_agent.status();
+  made->postgres_agent_ = std::move(*postgres_agent);
+  if (Status started = made->postgres_agent_->Start(); !started.ok()) return started;
+
+  auto mariadb_agent = AgentProcess::Create(
+      made->dir_, MakeAgentOptions(options, *made->coordinator_, "agent-my", "mariadb",
+                                   made->mariadb_->ConnectOptions(kCluster, kMariadbResource)));
+  if (!mariadb_agent.ok()) return mariadb_agent.status();
+  made->mariadb_agent_ = std::move(*mariadb_agent);
+  if (Status started = made->mariadb_agent_->Start(); !started.ok()) return started;
+  return made;
+}
+
+Result<int> Deployment::PreparedBranches() const {
+  auto in_postgres = postgres_->Query("SELECT count(*) FROM pg_prepared_xacts");
+  if (!in_postgres.ok()) return in_postgres.status();
+  auto in_mariadb = mariadb_->Query("XA RECOVER");
+  if (!in_mariadb.ok()) return in_mariadb.status();
+  return std::atoi(in_postgres->at(0).at(0).c_str()) + static_cast<int>(in_mariadb->size());
+}
+
+Result<int> Deployment::WaitNothingPrepared(std::chrono::milliseconds timeout) const {
+  Result<int> prepared = Unavailable("not asked yet");
+  WaitUntil(timeout, [&] {
+    prepared = PreparedBranches();
+    return prepared.ok() && *prepared == 0;
+  });
+  return prepared;
+}
+
+void Deployment::Keep() {
+  dir_.Keep();
+  postgres_->Keep();
+  mariadb_->Keep();
+}
+
+}  // namespace assent::test_support

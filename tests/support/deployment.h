@@ -1,0 +1,70 @@
+// The smallest whole house: PostgreSQL, MariaDB, one coordinator, one agent for each database. What
+// quickstart, chaos and bench run on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "tests/support/assent_processes.h"
+#include "tests/support/mariadb_server.h"
+#include "tests/support/postgres_server.h"
+#include "tests/support/temp_dir.h"
+
+namespace assent::test_support {
+
+struct DeploymentOptions {
+  PostgresOptions postgres;
+  MariadbOptions mariadb;
+  Toml coordinator_settings;
+  Toml agent_settings;
+  std::string bin_dir;  // Empty: OwnBinDir().
+};
+
+// Everything is stopped and removed at destruction. Not thread-safe, except the const members; the
+// parts may be killed and restarted by one thread while others work on it.
+class Deployment {
+ public:
+  static constexpr const char* kCluster = "bank";
+  static constexpr const char* kPostgresResource = "bank_pg";
+  static constexpr const char* kMariadbResource = "bank_my";
+
+  // Starts all of it and waits until every part is ready.
+  static Result<std::unique_ptr<Deployment>> Start(const DeploymentOptions& options = {});
+
+  PostgresServer& postgres() { return *postgres_; }
+  MariadbServer& mariadb() { return *mariadb_; }
+  const PostgresServer& postgres() const { return *postgres_; }
+  const MariadbServer& mariadb() const { return *mariadb_; }
+  AssentdProcess& coordinator() { return *coordinator_; }
+  AgentProcess& postgres_agent() { return *postgres_agent_; }
+  AgentProcess& mariadb_agent() { return *mariadb_agent_; }
+  const AssentdProcess& coordinator() const { return *coordinator_; }
+  const AgentProcess& postgres_agent() const { return *postgres_agent_; }
+  const AgentProcess& mariadb_agent() const { return *mariadb_agent_; }
+
+  // Prepared branches that stand in the two databases now. UNAVAILABLE: one can't be asked.
+  Result<int> PreparedBranches() const;
+  // Waits until no prepared branch is left and answers 0, or how many are left at the end.
+  Result<int> WaitNothingPrepared(std::chrono::milliseconds timeout) const;
+
+  // Where the configs and logs of our own programs lie.
+  const std::string& dir() const { return dir_.path(); }
+  // Leaves logs, configs and data behind at destruction.
+  void Keep();
+
+ private:
+  Deployment() = default;
+
+  // Destroyed in reverse order: agents, coordinator, databases.
+  TempDir dir_;
+  std::unique_ptr<PostgresServer> postgres_;
+  std::unique_ptr<MariadbServer> mariadb_;
+  std::unique_ptr<AssentdProcess> coordinator_;
+  std::unique_ptr<AgentProcess> postgres_agent_;
+  std::unique_ptr<AgentProcess> mariadb_agent_;
+};
+
+}  // namespace assent::test_support
