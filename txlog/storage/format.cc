@@ -189,8 +189,12 @@ SegmentScan ScanSegment(std::string_view bytes) {
                   "entry " + std::to_string(record.index) + " is of type " +
                       std::to_string(record.type) + ", which this program does not know");
     }
-    scan.records.push_back(
-        {at, record.index, record.term, static_cast<EntryType>(record.type), record.payload});
+    scan.records.push_back({.offset = at,
+                            .index = record.index,
+                            .term = record.term,
+                            .type = static_cast<EntryType>(record.type),
+                            .batch_offset = record.batch_offset,
+                            .payload = record.payload});
     term = record.term;
     ++next;
     // A file that was cut right behind the payload has lost no more than padding.

@@ -78,6 +78,7 @@ struct SegmentScan {
     Index index = 0;
     Term term = 0;
     EntryType type = EntryType::kRecord;
+    uint32_t batch_offset = 0;
     std::string_view payload;  // Into the scanned bytes.
   };
 

@@ -100,13 +100,24 @@ Status LogStore::Recover(Recovered* recovered) {
     if (!IsLeftover(name) && !covered && !replaced) continue;
     if (Status s = RemoveIfThere(disk_, Path(name)); !s.ok()) return s;
   }
-  // A killed process leaves bytes that only the page cache holds, and names that only the cache of
-  // the directory does. They count from now on, so they must be durable first.
-  if (Status s = segments_.back()->file->Sync(); !s.ok()) return s;
-  if (Status s = disk_.SyncDirectory(directory); !s.ok()) return s;
+  if (Status s = ForceFound(); !s.ok()) return s;
   // Room ahead; a full disk is told to whoever needs the room.
   Status s = segments_.back()->file->Allocate(options_.segment_bytes);
   return s.code() == Code::kDataLoss ? s : Ok();
+}
+
+// A killed process leaves bytes that only the page cache holds, and names that only the cache of
+// the directory does. They count from now on, so they must be durable first. The last batch is
+// written anew: if the process died because forcing it failed, its pages may be marked clean, and
+// another fdatasync would pass over them.
+Status LogStore::ForceFound() {
+  Segment& segment = *segments_.back();
+  Result<std::string> batch =
+      segment.file->ReadAt(last_batch_offset_, segment.end - last_batch_offset_);
+  if (!batch.ok()) return batch.status();
+  if (Status s = segment.file->WriteAt(last_batch_offset_, *batch); !s.ok()) return s;
+  if (Status s = segment.file->Sync(); !s.ok()) return s;
+  return disk_.SyncDirectory(options_.directory);
 }
 
 Status LogStore::CheckOwner(const NodeIdentity& found) const {
@@ -241,6 +252,7 @@ Status LogStore::LoadSegment(Index named, bool last, Recovered* recovered) {
     }
   }
   last_index_ = found_up_to;
+  last_batch_offset_ = scan.records.empty() ? 0 : scan.records.back().batch_offset;
   segments_.push_back(std::move(segment));
   if (torn_end) {
     torn_ = true;

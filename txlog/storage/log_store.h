@@ -113,6 +113,7 @@ class LogStore {
   Status LoadSegments(const std::vector<std::string>& names, Recovered* recovered);
   Status LoadSegment(Index named, bool last, Recovered* recovered);
   Status CheckLoaded() const;
+  Status ForceFound();
   Status Roll(uint64_t bytes_needed);
   Status TakeBack(bool rolled);
   Status CutFile(Segment& segment, uint64_t offset);
@@ -129,7 +130,8 @@ class LogStore {
   Index last_index_ = 0;
   std::vector<std::unique_ptr<Segment>> segments_;  // Oldest first; the last one is written.
   std::vector<TermRun> terms_;                      // Of the entries in segments_.
-  bool torn_ = false;                               // Only while recovering.
+  bool torn_ = false;                               // Only while recovering, as the next one.
+  uint64_t last_batch_offset_ = 0;                  // In the last segment.
   bool unforced_ = false;
   bool directory_dirty_ = false;
 };
