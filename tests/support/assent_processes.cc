@@ -54,7 +54,8 @@ ServerProcess::ServerProcess(std::string name, const TempDir& dir, std::string p
 
 SpawnOptions ServerProcess::Options() const {
   SpawnOptions options;
-  options.unprivileged = true;
+  // As ourselves: unlike databases they don't mind root, and the unprivileged user can't reach
+  // binaries below /root.
   options.inherit_environment = false;  // ASSENT_* of the caller would be taken for options.
   options.working_dir = "/";
   return options;
@@ -134,7 +135,7 @@ AssentdProcess::AssentdProcess(const TempDir& dir, const AssentdOptions& options
 Result<std::unique_ptr<AssentdProcess>> AssentdProcess::Create(const TempDir& dir,
                                                                const AssentdOptions& options) {
   std::unique_ptr<AssentdProcess> process(new AssentdProcess(dir, options));
-  Status made = dir.MakeDirForUnprivileged(options.name + ".data");
+  Status made = dir.MakeDir(options.name + ".data");
   if (!made.ok()) return made;
   Toml settings = {
       {"cluster", TomlString(options.cluster)},
@@ -160,7 +161,7 @@ AgentProcess::AgentProcess(const TempDir& dir, const AgentOptions& options)
 Result<std::unique_ptr<AgentProcess>> AgentProcess::Create(const TempDir& dir,
                                                            const AgentOptions& options) {
   std::unique_ptr<AgentProcess> process(new AgentProcess(dir, options));
-  Status made = dir.MakeDirForUnprivileged(options.name + ".data");
+  Status made = dir.MakeDir(options.name + ".data");
   if (!made.ok()) return made;
   std::string coordinators;
   for (const std::string& endpoint : options.coordinators) {

@@ -22,7 +22,7 @@ std::string OwnBinDir();
 using Toml = std::map<std::string, std::string>;
 std::string TomlString(const std::string& text);
 
-// A server of ours, as the unprivileged user, with its log in a file. Not thread-safe.
+// A server of ours, with its log in a file. Not thread-safe.
 class ServerProcess {
  public:
   ServerProcess(const ServerProcess&) = delete;

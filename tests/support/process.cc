@@ -39,14 +39,7 @@ using std::chrono::milliseconds;
 class ForkThread {
  public:
   static ForkThread& Get() {
-    static std::mutex mutex;
-    static ForkThread* thread = nullptr;  // Never destroyed, on purpose.
-    static pid_t owner = 0;
-    std::lock_guard<std::mutex> lock(mutex);
-    if (owner != getpid()) {  // After a fork the child has the object, but not the thread.
-      thread = new ForkThread;
-      owner = getpid();
-    }
+    static ForkThread* const thread = new ForkThread;  // Never destroyed, on purpose.
     return *thread;
   }
 

@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "tests/support/temp_dir.h"
@@ -78,17 +79,25 @@ TEST(Process, OutlivesTheThreadThatSpawnedIt) {
   EXPECT_FALSE(process->Wait(milliseconds(100)).has_value());
 }
 
+// A harness that is killed; run by the test below in a process of its own.
+TEST(DISABLED_Harness, SpawnsAChildAndIsKilled) {
+  auto process = Process::Spawn({"sleep", "100"});
+  ASSERT_TRUE(process.ok());
+  ASSERT_TRUE(WriteFile(std::getenv("PID_FILE"), std::to_string((*process)->pid())).ok());
+  raise(SIGKILL);
+}
+
 TEST(Process, DiesWithTheHarness) {
   TempDir dir;
-  std::string pid_file = dir.File("pid");
-  pid_t harness = fork();
-  if (harness == 0) {
-    auto process = Process::Spawn({"sleep", "100"});
-    if (process.ok()) (void)WriteFile(pid_file, std::to_string((*process)->pid()));
-    raise(SIGKILL);
-  }
-  ASSERT_EQ(waitpid(harness, nullptr, 0), harness);
-  pid_t child = std::atoi(ReadFile(pid_file).c_str());
+  auto harness =
+      Process::Spawn({ASSENT_BIN_DIR "/test_support_test", "--gtest_also_run_disabled_tests",
+                      "--gtest_filter=DISABLED_Harness.*"},
+                     {{"PID_FILE", dir.File("pid")}});
+  ASSERT_TRUE(harness.ok());
+  auto status = (*harness)->Wait(seconds(30));
+  ASSERT_TRUE(status.has_value());
+  ASSERT_EQ(status->signal, SIGKILL);
+  pid_t child = std::atoi(ReadFile(dir.File("pid")).c_str());
   ASSERT_GT(child, 0);
   // It is somebody else's to reap now; a zombie has no command line.
   EXPECT_TRUE(WaitUntil(seconds(10), [child] {

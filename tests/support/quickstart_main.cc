@@ -252,7 +252,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 100));
   app.add_flag("--keep", options.keep, "Leave it running, and print how to connect");
   app.add_flag("--no-faults", options.no_faults, "Kill nothing");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   struct sigaction action {};
   action.sa_handler = assent::test_support::OnSignal;
   sigaction(SIGINT, &action, nullptr);

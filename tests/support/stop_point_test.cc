@@ -26,11 +26,11 @@ class StopPointTest : public testing::Test {
  protected:
   std::unique_ptr<Process> SpawnChild(const StopPoint& stop) {
     SpawnOptions options;
-    options.unprivileged = true;
     options.stdout_file = options.stderr_file = dir_.File("out");
-    auto child = Process::Spawn(
-        {ReadLink(), "--gtest_also_run_disabled_tests", "--gtest_filter=DISABLED_StopPointChild.*"},
-        stop.Env(), options);
+    auto child =
+        Process::Spawn({ASSENT_BIN_DIR "/test_support_test", "--gtest_also_run_disabled_tests",
+                        "--gtest_filter=DISABLED_StopPointChild.*"},
+                       stop.Env(), options);
     EXPECT_TRUE(child.ok()) << child.status().ToString();
     return child.ok() ? std::move(*child) : nullptr;
   }
@@ -39,7 +39,6 @@ class StopPointTest : public testing::Test {
   }
 
  private:
-  static std::string ReadLink() { return ASSENT_BIN_DIR "/test_support_test"; }
   TempDir dir_;
 };
 

@@ -81,10 +81,15 @@ void TempDir::Remove() {
   std::filesystem::remove_all(path_, error);
 }
 
-Status TempDir::MakeDirForUnprivileged(const std::string& name) const {
+Status TempDir::MakeDir(const std::string& name) const {
   std::string path = File(name);
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Failed("mkdir", path);
-  return GiveToUnprivileged(path);
+  return Ok();
+}
+
+Status TempDir::MakeDirForUnprivileged(const std::string& name) const {
+  if (Status made = MakeDir(name); !made.ok()) return made;
+  return GiveToUnprivileged(File(name));
 }
 
 Status GiveToUnprivileged(const std::string& path) {

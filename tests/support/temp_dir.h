@@ -34,7 +34,9 @@ class TempDir {
   const std::string& path() const { return path_; }
   // path()/name.
   std::string File(const std::string& name) const { return path_ + "/" + name; }
-  // Makes path()/name as a directory of mode 0700 that belongs to the unprivileged user.
+  // Makes path()/name as a directory of mode 0700.
+  Status MakeDir(const std::string& name) const;
+  // The same, belonging to the unprivileged user.
   Status MakeDirForUnprivileged(const std::string& name) const;
   // Leaves the directory behind at destruction.
   void Keep() { keep_ = true; }
