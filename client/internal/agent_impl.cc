@@ -86,11 +86,13 @@ bool IsPassing(const Failure& failure) {
 
 }  // namespace
 
-bool AgentImpl::TryAgain(const Failure& failure, Tries* tries) const {
+bool AgentImpl::TryAgain(const Failure& failure, MonotonicTime deadline, Tries* tries) const {
   if (!failure.answered) tries->unclear = true;
   if (!IsPassing(failure)) return false;
   auto now = std::chrono::steady_clock::now();
-  if (!tries->give_up_at) tries->give_up_at = now + options_.retry_for;
+  if (!tries->give_up_at) {
+    tries->give_up_at = std::min(now + options_.retry_for, deadline + kDeadlineSlack);
+  }
   milliseconds delay = tries->backoff.Next(failure.retry_delay);
   if (now + delay >= *tries->give_up_at) return false;
   std::this_thread::sleep_for(delay);
@@ -109,7 +111,8 @@ std::optional<WorkFailure> AgentImpl::Call(const std::string& doing, Method<Requ
     grpc::Status answer = (stub_.get()->*method)(&context, request, reply);
     if (answer.ok()) return std::nullopt;
     Failure failure = ToFailure(answer, doing + " at agent " + options_.endpoint);
-    if (!TryAgain(failure, &tries)) return Read(failure, tries.unclear, options_.retry_for);
+    if (!TryAgain(failure, deadline, &tries))
+      return Read(failure, tries.unclear, options_.retry_for);
   }
 }
 

@@ -48,7 +48,7 @@ class AgentImpl {
     Backoff backoff;
   };
   // True: waited, try again.
-  bool TryAgain(const Failure& failure, Tries* tries) const;
+  bool TryAgain(const Failure& failure, MonotonicTime deadline, Tries* tries) const;
 
   const AgentOptions options_;
   const std::unique_ptr<Stub> stub_;
