@@ -98,7 +98,7 @@ class AssentdProcess final : public ServerProcess {
 struct AgentOptions {
   std::string name = "agent";  // Its agent id, and of its files.
   std::vector<std::string> coordinators;
-  // One resource each; `kind` is "postgresql", "mariadb" or "mysql".
+  // One resource each; `kind` is "postgresql" or "mysql" (MariaDB too).
   struct Resource {
     std::string kind;
     adapters::ConnectOptions connect;

@@ -6,6 +6,8 @@
 namespace assent::test_support {
 namespace {
 
+constexpr std::chrono::seconds kServingTimeout{30};
+
 AgentOptions MakeAgentOptions(const DeploymentOptions& options, const AssentdProcess& coordinator,
                               const std::string& name, const std::string& kind,
                               const adapters::ConnectOptions& connect) {
@@ -16,6 +18,13 @@ AgentOptions MakeAgentOptions(const DeploymentOptions& options, const AssentdPro
   agent.settings = options.agent_settings;
   agent.bin_dir = options.bin_dir;
   return agent;
+}
+
+// An agent is `ready` when it listens; its database may take longer.
+Status WaitServing(const AgentProcess& agent) {
+  if (WaitUntil(kServingTimeout, [&] { return agent.Logged("resource_ready"); })) return Ok();
+  return Unavailable(agent.name() +
+                     " does not serve its database; its log: " + Tail(agent.log_file()));
 }
 
 }  // namespace
@@ -47,11 +56,14 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
   if (Status started = made->postgres_agent_->Start(); !started.ok()) return started;
 
   auto mariadb_agent = AgentProcess::Create(
-      made->dir_, MakeAgentOptions(options, *made->coordinator_, "agent-my", "mariadb",
+      made->dir_, MakeAgentOptions(options, *made->coordinator_, "agent-my", "mysql",
                                    made->mariadb_->ConnectOptions(kCluster, kMariadbResource)));
   if (!mariadb_agent.ok()) return mariadb_agent.status();
   made->mariadb_agent_ = std::move(*mariadb_agent);
   if (Status started = made->mariadb_agent_->Start(); !started.ok()) return started;
+  for (const AgentProcess* agent : {made->postgres_agent_.get(), made->mariadb_agent_.get()}) {
+    if (Status serving = WaitServing(*agent); !serving.ok()) return serving;
+  }
   return made;
 }
 
