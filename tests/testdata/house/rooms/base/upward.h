@@ -1,0 +1,3 @@
+#include "coordinator/core/two_phase.h"
+#include <grpcpp/grpcpp.h>
+#include <CLI/CLI.hpp>

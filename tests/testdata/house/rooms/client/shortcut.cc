@@ -1,0 +1,2 @@
+#include "coordinator/server/server.h"
+#  include "relative.h"
