@@ -1,0 +1,72 @@
+#include "tests/system/system_fixture.h"
+
+namespace assent::system_tests {
+namespace {
+constexpr const char* kSchema = "CREATE TABLE kept (id VARCHAR(64) PRIMARY KEY)";
+}
+
+std::unique_ptr<Deployment> SystemTest::house_;
+
+void SystemTest::SetUpTestSuite() {
+  auto house = Deployment::Start();
+  ASSERT_TRUE(house.ok()) << house.status().ToString();
+  house_ = std::move(*house);
+  ASSERT_TRUE(house_->postgres().Execute(kSchema).ok());
+  ASSERT_TRUE(house_->mariadb().Execute(kSchema).ok());
+}
+
+void SystemTest::TearDownTestSuite() { house_.reset(); }
+
+void SystemTest::SetUp() { ASSERT_NE(house_, nullptr) << "the deployment did not start"; }
+
+client::Client SystemTest::Coordinators() {
+  client::ClientOptions options;
+  options.endpoints = {house_->coordinator().endpoint()};
+  return client::Client::Connect(options).value();
+}
+
+client::Agent SystemTest::PostgresAgent() {
+  client::AgentOptions options;
+  options.endpoint = house_->postgres_agent().endpoint();
+  return client::Agent::Connect(options).value();
+}
+
+client::Agent SystemTest::MariadbAgent() {
+  client::AgentOptions options;
+  options.endpoint = house_->mariadb_agent().endpoint();
+  return client::Agent::Connect(options).value();
+}
+
+client::WorkResult<client::Branch> SystemTest::InsertInPostgres(client::Transaction& transaction,
+                                                                const std::string& id) {
+  client::OpenOptions options;
+  options.statements = {{"INSERT INTO kept VALUES ($1)", {id}}};
+  return transaction.Open(PostgresAgent(), Deployment::kPostgresResource, options);
+}
+
+client::WorkResult<client::Branch> SystemTest::InsertInMariadb(client::Transaction& transaction,
+                                                               const std::string& id) {
+  client::OpenOptions options;
+  options.statements = {{"INSERT INTO kept VALUES (?)", {id}}};
+  return transaction.Open(MariadbAgent(), Deployment::kMariadbResource, options);
+}
+
+bool SystemTest::InPostgres(const std::string& id) {
+  auto rows = house_->postgres().Query("SELECT id FROM kept WHERE id = '" + id + "'");
+  EXPECT_TRUE(rows.ok()) << rows.status().ToString();
+  return rows.ok() && !rows->empty();
+}
+
+bool SystemTest::InMariadb(const std::string& id) {
+  auto rows = house_->mariadb().Query("SELECT id FROM kept WHERE id = '" + id + "'");
+  EXPECT_TRUE(rows.ok()) << rows.status().ToString();
+  return rows.ok() && !rows->empty();
+}
+
+int SystemTest::PreparedNow() {
+  auto count = house_->PreparedBranches();
+  EXPECT_TRUE(count.ok()) << count.status().ToString();
+  return count.ok() ? *count : -1;
+}
+
+}  // namespace assent::system_tests
