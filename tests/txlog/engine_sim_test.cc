@@ -50,6 +50,16 @@ std::string Show(const Seen& seen) {
   return std::to_string(seen.index) + "/" + std::to_string(seen.term) + " '" + seen.name + "'";
 }
 
+// Thousands of simulated deaths each log a line.
+class Quiet {
+ public:
+  Quiet() {
+    SetLogLevel(LogLevel::kError);
+    testing::internal::CaptureStderr();
+  }
+  ~Quiet() { testing::internal::GetCapturedStderr(); }
+};
+
 // The owner of the log: its state is simply everything that was applied.
 class Machine final : public Listener {
  public:
@@ -351,7 +361,7 @@ class Story {
 };
 
 TEST(EngineOnSimulatedDisk, KeepsEveryPromiseThroughFiveHundredSeeds) {
-  SetLogLevel(LogLevel::kError);
+  Quiet quiet;
   const char* only = std::getenv("ASSENT_SEED");
   const uint64_t from = only != nullptr ? std::stoull(only) : 1;
   const uint64_t to = only != nullptr ? from : 500;
@@ -382,7 +392,7 @@ TEST(EngineOnSimulatedDisk, KeepsEveryPromiseThroughFiveHundredSeeds) {
 
 #if defined(ASSENT_FAILPOINTS)
 TEST(EngineOnSimulatedDisk, CatchesAReplyBeforeFsync) {
-  SetLogLevel(LogLevel::kError);
+  Quiet quiet;
   ScopedMutant mutant(Mutant::kReplyBeforeFsync);
   int caught = 0;
   for (uint64_t seed = 1; seed <= 50; ++seed) caught += !Story(seed).Run().empty();

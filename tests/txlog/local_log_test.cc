@@ -4,11 +4,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
 
 #include "tests/txlog/recording_listener.h"
+#include "tests/txlog/sim_disk.h"
 #include "txlog/storage/posix_disk.h"
 
 namespace assent::txlog {
@@ -100,6 +105,179 @@ TEST_F(LocalLogTest, RefusesASecondOpenerAndNamesTheProcess) {
   Status s = LocalLog::Open(options_, second).status();
   EXPECT_EQ(s.code(), Code::kFailedPrecondition) << s.ToString();
   EXPECT_THAT(s.message(), HasSubstr("in use by process " + std::to_string(getpid())));
+}
+
+TEST_F(LocalLogTest, FinishesWhatWasProposedBeforeItStops) {
+  MakeDirectory();
+  RecordingListener listener;
+  auto log = MustOpen(listener);
+  std::atomic<int> durable{0};
+  for (int i = 0; i < 200; ++i) {
+    log->Propose("r" + std::to_string(i), 2, [&](Fate fate) { durable += fate == Fate::kDurable; });
+  }
+  log.reset();
+  EXPECT_EQ(durable, 200);
+  EXPECT_EQ(listener.applied().back().index, 202u);
+}
+
+TEST_F(LocalLogTest, BarrierComesAfterEverythingCommittedBefore) {
+  MakeDirectory();
+  RecordingListener listener;
+  auto log = MustOpen(listener);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(Propose(*log, "r", 2), Fate::kDurable);
+    std::promise<std::pair<Status, size_t>> answer;
+    log->ReadBarrier([&](Status s) { answer.set_value({s, listener.applied().size()}); });
+    auto [status, applied] = answer.get_future().get();
+    EXPECT_TRUE(status.ok());
+    EXPECT_EQ(applied, 3u + i);
+  }
+}
+
+TEST_F(LocalLogTest, BatchesWhatGathersWhileTheDiskIsBusy) {
+  SimDisk disk(1);
+  ASSERT_TRUE(Bootstrap(disk, options_.directory, kIdentity, "first").ok());
+  options_.disk = &disk;
+  RecordingListener listener;
+  auto log = MustOpen(listener);
+  ASSERT_TRUE(listener.WaitApplied(2));
+  // The log thread is held inside `done`, as by a slow flush.
+  std::promise<void> gathered;
+  std::shared_future<void> all_there = gathered.get_future().share();
+  log->Propose("holds", 2, [all_there](Fate) { all_there.wait(); });
+  ASSERT_TRUE(listener.WaitApplied(3));
+  const int before = disk.syncs();
+  std::atomic<int> after{0};
+  std::promise<void> last;
+  for (int i = 0; i < 100; ++i) {
+    log->Propose("r", 2, [&, i](Fate) {
+      after = disk.syncs();
+      if (i == 99) last.set_value();
+    });
+  }
+  gathered.set_value();
+  last.get_future().wait();
+  EXPECT_EQ(after - before, 1);
+}
+
+TEST_F(LocalLogTest, SnapshotsWhenWantedAndStartsFromThem) {
+  MakeDirectory();
+  options_.snapshot_after_bytes = 100 << 10;
+  Index covered = 0;
+  {
+    RecordingListener listener;
+    auto log = MustOpen(listener);
+    EXPECT_EQ(listener.snapshots_wanted(), 0);
+    const std::string record(1000, 'r');
+    for (int i = 0; i < 300; ++i) ASSERT_EQ(Propose(*log, record, 2), Fate::kDurable);
+    EXPECT_EQ(listener.snapshots_wanted(), 1) << "once, until it is given";
+    covered = listener.applied().back().index;
+    log->SaveSnapshot(covered, "the state");
+    // Growth is counted from the snapshot on.
+    for (int i = 0; i < 300; ++i) ASSERT_EQ(Propose(*log, record, 2), Fate::kDurable);
+  }
+  EXPECT_FALSE(std::filesystem::exists(options_.directory + "/segment-00000000000000000001"));
+  RecordingListener listener;
+  auto log = MustOpen(listener);
+  ASSERT_TRUE(listener.WaitApplied(covered + 301));
+  EXPECT_EQ(listener.story().front(), "snapshot " + std::to_string(covered) + " 2 the state");
+  EXPECT_EQ(listener.applied().front().index, covered + 1);
+  EXPECT_EQ(listener.applied().size(), 301u);
+}
+
+TEST_F(LocalLogTest, FullDiskRefusesAndLaterProposalsSucceed) {
+  SimDisk disk(1);
+  ASSERT_TRUE(Bootstrap(disk, options_.directory, kIdentity, "first").ok());
+  options_.disk = &disk;
+  options_.segment_bytes = 4096;
+  RecordingListener listener;
+  auto log = MustOpen(listener);
+  disk.SetRoom(0);
+  std::vector<std::string> kept;
+  auto propose = [&](std::string record) {
+    Fate fate = Propose(*log, record, 2);
+    if (fate == Fate::kDurable) kept.push_back(record);
+    return fate;
+  };
+  Fate fate = Fate::kDurable;
+  for (int i = 0; i < 20 && fate == Fate::kDurable; ++i) {
+    fate = propose(std::to_string(i) + std::string(900, 'x'));
+  }
+  EXPECT_EQ(fate, Fate::kRefused);
+  disk.UnlimitedRoom();
+  EXPECT_EQ(propose("there is room again" + std::string(900, 'y')), Fate::kDurable);
+  log.reset();
+  disk.PowerLoss();
+  RecordingListener again;
+  log = MustOpen(again);
+  ASSERT_TRUE(again.WaitApplied(kept.size() + 3));
+  std::vector<std::string> told;
+  for (const Applied& entry : again.applied()) {
+    if (!entry.record.empty()) told.push_back(entry.record);
+  }
+  kept.insert(kept.begin(), "first");
+  EXPECT_EQ(told, kept);
+}
+
+TEST_F(LocalLogTest, FailedFlushEndsTheLogAndLeavesProposalsInDoubt) {
+  SimDisk disk(1);
+  ASSERT_TRUE(Bootstrap(disk, options_.directory, kIdentity, "first").ok());
+  options_.disk = &disk;
+  std::promise<Status> death;
+  options_.on_death = [&](const Status& s) { death.set_value(s); };
+  RecordingListener listener;
+  auto log = MustOpen(listener);
+  ASSERT_TRUE(listener.WaitApplied(2));
+  disk.FailSyncAt(1);
+  EXPECT_EQ(Propose(*log, "lost?", 2), Fate::kInDoubt);
+  EXPECT_THAT(death.get_future().get().message(), HasSubstr("Input/output error"));
+  EXPECT_EQ(Propose(*log, "after", 2), Fate::kInDoubt) << "nothing is written after that";
+  EXPECT_EQ(listener.applied().size(), 2u);
+}
+
+using LocalLogDeathTest = LocalLogTest;
+
+TEST_F(LocalLogDeathTest, FailedFlushEndsTheProcess) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_DEATH(
+      {
+        SimDisk disk(1);
+        if (!Bootstrap(disk, options_.directory, kIdentity, "first").ok()) std::exit(0);
+        options_.disk = &disk;
+        RecordingListener listener;
+        auto log = MustOpen(listener);
+        listener.WaitApplied(2);
+        disk.FailSyncAt(1);
+        Propose(*log, "lost?", 2);
+      },
+      "log_died.*Input/output error");
+}
+
+TEST_F(LocalLogTest, AnotherProcessOnTheDirectoryIsRefusedUntilThisOneEnds) {
+  MakeDirectory();
+  int to_parent[2], to_child[2];
+  ASSERT_EQ(pipe(to_parent), 0);
+  ASSERT_EQ(pipe(to_child), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  char byte = 0;
+  if (child == 0) {
+    PosixDisk disk;
+    Result<std::unique_ptr<DirectoryLock>> lock = disk.Lock(options_.directory);
+    (void)!write(to_parent[1], lock.ok() ? "y" : "n", 1);
+    (void)!read(to_child[0], &byte, 1);
+    _exit(0);
+  }
+  ASSERT_EQ(read(to_parent[0], &byte, 1), 1);
+  EXPECT_EQ(byte, 'y');
+  RecordingListener listener;
+  Status s = LocalLog::Open(options_, listener).status();
+  EXPECT_EQ(s.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(s.message(), HasSubstr("in use by process " + std::to_string(child)));
+  EXPECT_EQ(write(to_child[1], "x", 1), 1);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  for (int fd : {to_parent[0], to_parent[1], to_child[0], to_child[1]}) close(fd);
+  MustOpen(listener);
 }
 
 }  // namespace
