@@ -27,7 +27,10 @@ std::string PostgresLiteral(const Gid& gid) { return "'" + ToString(gid) + "'"; 
 
 std::optional<Gid> GidFromXaRecover(int64_t format_id, size_t gtrid_bytes, size_t bqual_bytes,
                                     std::string_view data) {
-  if (format_id != kXidFormatId || gtrid_bytes + bqual_bytes != data.size()) return std::nullopt;
+  if (format_id != kXidFormatId || gtrid_bytes > data.size() ||
+      bqual_bytes != data.size() - gtrid_bytes) {
+    return std::nullopt;
+  }
   auto gtrid = ParseGtrid(data.substr(0, gtrid_bytes));
   auto bqual = ParseBqual(data.substr(gtrid_bytes));
   if (!gtrid.ok() || !bqual.ok()) return std::nullopt;

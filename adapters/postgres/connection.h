@@ -37,6 +37,7 @@ struct ServerFacts {
   int version = 0;  // 150020
   bool in_recovery = false;
   ServerIdentity identity;
+  uint32_t timeline = 0;  // Where it writes; 0 in recovery.
 };
 
 // xid8 and pg_current_xact_id_if_assigned() came with this version.

@@ -17,6 +17,12 @@ std::optional<std::string_view> TakeNumber(std::string_view& text, std::string_v
   return number;
 }
 
+// False if it does not fit.
+template <typename Number>
+bool ReadNumber(std::string_view digits, Number& number) {
+  return std::from_chars(digits.data(), digits.data() + digits.size(), number).ec == std::errc{};
+}
+
 }  // namespace
 
 std::string ToString(const ServerIdentity& identity) {
@@ -24,18 +30,21 @@ std::string ToString(const ServerIdentity& identity) {
 }
 
 std::string ToString(const XidEvidence& evidence) {
-  return "xid=" + std::to_string(evidence.xid) + " " + ToString(evidence.identity);
+  return "xid=" + std::to_string(evidence.xid) + " " + ToString(evidence.identity) +
+         " tli=" + std::to_string(evidence.timeline);
 }
 
 std::optional<XidEvidence> ParseEvidence(std::string_view text) {
   auto xid = TakeNumber(text, "xid=");
   auto system = TakeNumber(text, " sys=");
   auto database = TakeNumber(text, " db=");
-  if (!xid || !system || !database || !text.empty()) return std::nullopt;
+  auto timeline = TakeNumber(text, " tli=");
+  if (!xid || !system || !database || !timeline || !text.empty()) return std::nullopt;
   XidEvidence evidence{
       .identity = {.system = std::string(*system), .database = std::string(*database)}};
-  auto parsed = std::from_chars(xid->data(), xid->data() + xid->size(), evidence.xid);
-  if (parsed.ec != std::errc{}) return std::nullopt;
+  if (!ReadNumber(*xid, evidence.xid) || !ReadNumber(*timeline, evidence.timeline)) {
+    return std::nullopt;
+  }
   return evidence;
 }
 

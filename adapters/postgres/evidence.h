@@ -18,10 +18,14 @@ struct ServerIdentity {
 };
 std::string ToString(const ServerIdentity& identity);
 
-// "xid=<64-bit xid> sys=<system identifier> db=<oid>"
+// "xid=<64-bit xid> sys=<system identifier> db=<oid> tli=<timeline>"
+//
+// The timeline, since a failover or restore that loses the end of the log gives lost xids to other
+// transactions: what the server then says of the xid may be about another transaction.
 struct XidEvidence {
   uint64_t xid = 0;
   ServerIdentity identity;
+  uint32_t timeline = 0;
 
   bool operator==(const XidEvidence&) const = default;
 };

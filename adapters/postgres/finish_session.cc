@@ -84,11 +84,12 @@ FinishAnswer PostgresFinishSession::Do(const Task& task) {
 Outcome<std::string> PostgresFinishSession::WhyNotPrimary() {
   auto facts = connection_->Facts();
   if (auto* failure = std::get_if<Failure>(&facts)) return *failure;
-  identity_ = std::get<ServerFacts>(facts).identity;
+  server_ = std::get<ServerFacts>(facts);
   // A standby lists nothing, whatever its primary holds. A primary never turns into a standby
   // under a live session, so what is asked after this is the primary's word.
-  if (std::get<ServerFacts>(facts).in_recovery && !MutantOn(Mutant::kStandbyTrusted)) {
-    return "the server (" + ToString(identity_) + ") is a standby: what it lacks proves nothing";
+  if (server_.in_recovery && !MutantOn(Mutant::kStandbyTrusted)) {
+    return "the server (" + ToString(server_.identity) +
+           ") is a standby: what it lacks proves nothing";
   }
   return std::string();
 }
@@ -98,9 +99,10 @@ FinishAnswer PostgresFinishSession::ExplainAbsence(const Task& task) {
   if (auto* failure = std::get_if<Failure>(&why)) return AskAgain(task, *failure);
   std::optional<XidEvidence> evidence = ParseEvidence(task.evidence);
   std::string problem = std::get<std::string>(why);
-  if (evidence && evidence->identity != identity_ && !MutantOn(Mutant::kStandbyTrusted)) {
+  if (evidence && evidence->identity != server_.identity && !MutantOn(Mutant::kStandbyTrusted)) {
     problem = "the branch was prepared on " + ToString(evidence->identity) + ", but this is " +
-              ToString(identity_) + ": mend the resource's address, or restore that database";
+              ToString(server_.identity) +
+              ": mend the resource's address, or restore that database";
   }
   if (!problem.empty()) {
     connection_->Drop();
@@ -123,8 +125,8 @@ FinishAnswer PostgresFinishSession::ExplainAbsence(const Task& task) {
   auto status =
       connection_->Run("SELECT pg_xact_status('" + std::to_string(evidence->xid) + "'::xid8)");
   if (auto* failure = std::get_if<Failure>(&status)) {
-    // 22023: an xid that this server has not reached. It was restored to an earlier time.
-    if (failure->code == "22023") return WithoutStatus(task, failure->Text());
+    // 22023: this server has not reached the xid, so its data holds nothing of it.
+    if (failure->code == "22023") return FromStatus(task, *evidence, "aborted");
     return AskAgain(task, *failure);
   }
   const pqxx::result& row = std::get<pqxx::result>(status);
@@ -132,12 +134,19 @@ FinishAnswer PostgresFinishSession::ExplainAbsence(const Task& task) {
     return WithoutStatus(task, "the server has forgotten the transaction " +
                                    std::to_string(evidence->xid) + ", it is too old");
   }
-  return FromStatus(task, row[0][0].c_str());
+  return FromStatus(task, *evidence, row[0][0].c_str());
 }
 
-FinishAnswer PostgresFinishSession::FromStatus(const Task& task, const std::string& status) {
+FinishAnswer PostgresFinishSession::FromStatus(const Task& task, const XidEvidence& evidence,
+                                               const std::string& status) {
   std::string detail = "not there, and pg_xact_status of " + task.evidence + " says " + status;
   bool commit = task.decision == Decision::kCommit;
+  if (status == "committed" && evidence.timeline != server_.timeline) {
+    return WithoutStatus(task, "the server says that " + task.evidence +
+                                   " committed, but its timeline is " +
+                                   std::to_string(server_.timeline) +
+                                   " now, where the xid may be another transaction's");
+  }
   if (status == "committed") {
     return Answer(task, commit ? Finish::kDone : Finish::kHeuristicCommit, detail, "42704");
   }
@@ -188,10 +197,11 @@ Result<std::vector<PreparedBranch>> PostgresFinishSession::Recover() {
     if (!gid.ok() || !IsOurs(*gid, cluster_, resource_)) continue;
     auto xid = static_cast<uint32_t>(std::strtoull(row[1].c_str(), nullptr, 10));
     uint64_t next_xid = std::strtoull(row[2].c_str(), nullptr, 10);
-    branches.push_back(
-        {.gid = *gid,
-         .evidence = ToString(XidEvidence{.xid = WidenXid(xid, next_xid), .identity = identity_}),
-         .age = std::chrono::seconds(std::strtoll(row[3].c_str(), nullptr, 10))});
+    branches.push_back({.gid = *gid,
+                        .evidence = ToString(XidEvidence{.xid = WidenXid(xid, next_xid),
+                                                         .identity = server_.identity,
+                                                         .timeline = server_.timeline}),
+                        .age = std::chrono::seconds(std::strtoll(row[3].c_str(), nullptr, 10))});
   }
   return branches;
 }

@@ -6,12 +6,18 @@
 //
 //   evidence               pg_xact_status   Commit                        Rollback
 //   with this xid          committed        kDone                         kHeuristicCommit
-//                          aborted          kHeuristicRollback            kDone
+//                          aborted, or      kHeuristicRollback            kDone
+//                          in the future
 //                          in progress      kTransient                    kTransient
-//                          forgotten, or    journal WILL or DONE: kDone   kHazard
-//                          in the future    journal silent: kHazard
+//                          forgotten        journal WILL or DONE: kDone   kHazard
+//                                           journal silent: kHazard
 //   none                   -                as above                      kDone
 //   not readable           -                as above                      kHazard
+//
+// "In the future" is an xid that this server has not reached, so nothing here was done by it: the
+// server came back from a backup, or took over without the end of the log. "Committed" on another
+// timeline than the vote's counts as forgotten: the xid may have been lost, and given to another.
+// (A server set back by copying its disk keeps the timeline; nothing here can notice that.)
 //
 // Rollback without evidence of a gid that is not there is kDone, and no hazard: who got a YES holds
 // its evidence, so without evidence there was no YES from here; the branch never prepared, or was
@@ -50,7 +56,7 @@ class PostgresFinishSession final : public FinishSession {
   FinishAnswer Do(const Task& task);
   // The gid is not there: why?
   FinishAnswer ExplainAbsence(const Task& task);
-  FinishAnswer FromStatus(const Task& task, const std::string& status);
+  FinishAnswer FromStatus(const Task& task, const XidEvidence& evidence, const std::string& status);
   FinishAnswer WithoutStatus(const Task& task, const std::string& why);
   FinishAnswer Answer(const Task& task, Finish finish, const std::string& detail,
                       const std::string& code = "") const;
@@ -62,7 +68,7 @@ class PostgresFinishSession final : public FinishSession {
   const std::string cluster_;
   const std::string resource_;
   std::unique_ptr<Connection> connection_;
-  ServerIdentity identity_;  // Of the server, once WhyNotPrimary() has asked.
+  ServerFacts server_;  // Once WhyNotPrimary() has asked.
 };
 
 }  // namespace assent::adapters::postgres

@@ -33,7 +33,7 @@ class PostgresResource final : public ResourceManager {
     auto error = WhyUnfit(facts);
     if (error) return *error;
     return std::make_unique<PostgresWorkSession>(options_, std::move(connection),
-                                                 std::get<ServerFacts>(facts).identity);
+                                                 std::get<ServerFacts>(facts));
   }
 
   std::variant<std::unique_ptr<FinishSession>, WorkError> OpenFinishSession() override {

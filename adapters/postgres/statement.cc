@@ -98,8 +98,8 @@ bool IsRead(std::string_view sql) {
 bool MayHoldWithoutXid(std::string_view sql) {
   if (FirstWord(sql) == "LOCK") return true;
   std::string text = Lower(sql);
-  for (std::string_view part :
-       {"advisory", "notify", "client_min_messages", "trace_notify", "reset", "discard"}) {
+  for (std::string_view part : {"advisory", "listen", "notify", "hold", "client_min_messages",
+                                "trace_notify", "reset", "discard"}) {
     if (text.find(part) != std::string::npos) return true;
   }
   return false;

@@ -22,7 +22,8 @@ bool IsChange(std::string_view sql);
 bool IsRead(std::string_view sql);
 
 // True if the statement may take effect at COMMIT, or hold on to something until then, in a way
-// that leaves no transaction id: locks by name, or a change to the settings by which we watch.
+// that leaves no transaction id: locks by name, LISTEN, cursors WITH HOLD, or a change to the
+// settings by which we watch.
 bool MayHoldWithoutXid(std::string_view sql);
 
 }  // namespace assent::adapters::postgres

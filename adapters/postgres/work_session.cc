@@ -13,8 +13,10 @@ namespace assent::adapters::postgres {
 namespace {
 
 // What one branch may leave behind in the session for the next: settings, prepared statements,
-// session-level advisory locks. Rides on a round trip that is made anyway.
-constexpr char kForget[] = "RESET ALL; DEALLOCATE ALL; SELECT pg_advisory_unlock_all()";
+// cursors WITH HOLD, LISTEN, session-level advisory locks. Rides on a round trip that is made
+// anyway.
+constexpr char kForget[] =
+    "RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all()";
 
 // As in kForget, and undone for SET ROLE too. Before PREPARE, since the role of that moment becomes
 // the owner, and only the owner may finish the branch.
@@ -49,10 +51,10 @@ std::string BeginText(const StartOptions& options) {
 
 PostgresWorkSession::PostgresWorkSession(const ConnectOptions& options,
                                          std::unique_ptr<Connection> connection,
-                                         ServerIdentity identity)
+                                         const ServerFacts& server)
     : cluster_(options.cluster),
       resource_(options.resource),
-      identity_(std::move(identity)),
+      server_(server),
       connection_(std::move(connection)) {}
 
 WorkError PostgresWorkSession::LostBefore(const std::string& what) const {
@@ -196,7 +198,7 @@ PrepareAnswer PostgresWorkSession::Prepare() {
     gid_.reset();
     failed_.reset();
     if (std::holds_alternative<Failure>(answer)) return {.vote = Vote::kNo};
-    return {.vote = Vote::kYes, .evidence = ToString(identity_)};
+    return {.vote = Vote::kYes, .evidence = ToString(server_.identity)};
   }
   if (failed_) {
     return No({.cause = Cause::kTransactionFailed,
@@ -262,8 +264,11 @@ PrepareAnswer PostgresWorkSession::PrepareWriter() {
     }
     answer = connection_->Run(look_up);
     if (auto* again = std::get_if<Failure>(&answer)) {
-      connection_->Drop();  // Not known. session_lost says so, and the recovery scan will find out.
-      return No(Error(Cause::kConnectionLost, {again->code, again->message, true}, what));
+      // Not known. session_lost says so, and the recovery scan will find out.
+      connection_->Drop();
+      error = Error(CauseOfStatement(again->code), *again, what + ", look-up");
+      error->session_lost = true;
+      return {.vote = Vote::kNo, .error = *std::move(error)};
     }
   }
   gid_.reset();
@@ -278,7 +283,9 @@ PrepareAnswer PostgresWorkSession::PrepareWriter() {
   uint64_t next_xid = std::strtoull(listed[0][1].c_str(), nullptr, 10);
   auto xid = static_cast<uint32_t>(std::strtoull(listed[0][0].c_str(), nullptr, 10));
   return {.vote = Vote::kYes,
-          .evidence = ToString(XidEvidence{.xid = WidenXid(xid, next_xid), .identity = identity_})};
+          .evidence = ToString(XidEvidence{.xid = WidenXid(xid, next_xid),
+                                           .identity = server_.identity,
+                                           .timeline = server_.timeline})};
 }
 
 bool PostgresWorkSession::Rollback() {

@@ -19,7 +19,7 @@ namespace assent::adapters::postgres {
 class PostgresWorkSession final : public WorkSession {
  public:
   PostgresWorkSession(const ConnectOptions& options, std::unique_ptr<Connection> connection,
-                      ServerIdentity identity);
+                      const ServerFacts& server);
 
   std::optional<WorkError> Start(const Gid& gid, const StartOptions& options) override;
   std::variant<ResultSet, WorkError> Execute(const std::string& sql,
@@ -47,7 +47,7 @@ class PostgresWorkSession final : public WorkSession {
 
   const std::string cluster_;
   const std::string resource_;
-  const ServerIdentity identity_;
+  const ServerFacts server_;  // As it was at the start: a primary stays what it is.
   std::unique_ptr<Connection> connection_;
 
   std::optional<Gid> gid_;  // The open branch.
