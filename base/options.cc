@@ -1,13 +1,14 @@
 // Where option values come from: command line, environment, TOML file. The only file that includes
-// CLI11 and toml++, both costly to compile.
+// toml++, which is costly to compile. Flags are read here and not by CLI11, since that refuses
+// `--name=` and takes a value in [brackets] apart.
 #include "base/options.h"
 
 #include <unistd.h>
 
 #include <toml++/toml.h>
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -52,6 +53,18 @@ std::string PlainName(std::string_view spelled) {
     out += c == '-' ? '_' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   }
   return out;
+}
+
+std::vector<std::string> Split(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (char c : text) {
+    if (c == ',') {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
 }
 
 std::string_view KindOf(const toml::node& node) {
@@ -122,76 +135,79 @@ Option* OptionSet::Find(std::string_view name) {
   return nullptr;
 }
 
-std::string OptionSet::Suggestion(std::string_view name) const {
+std::string OptionSet::Suggestion(std::string_view name, Spelling spelling) const {
   size_t best = std::max<size_t>(2, name.size() / 3) + 1;  // Farther ones are no help.
   std::string nearest;
-  auto consider = [&](const std::string& known) {
+  auto consider = [&](const std::string& known, std::string spelled) {
     size_t distance = EditDistance(name, known);
     if (distance < best) {
       best = distance;
-      nearest = known;
+      nearest = std::move(spelled);
     }
   };
-  for (const Option& option : options_) consider(option.name());
-  for (const Tables& tables : tables_) consider(tables.name);
+  for (const Option& option : options_) consider(option.name(), (option.*spelling)());
+  for (const Tables& tables : tables_) consider(tables.name, "[[" + tables.name + "]]");
   return nearest.empty() ? "; --sample-config lists all" : "; did you mean " + nearest + "?";
 }
 
 struct OptionSet::Given {
-  std::vector<std::pair<std::string, std::vector<std::string>>> flags;  // By option name.
+  std::map<Option*, std::vector<std::string>> flags;
   std::string config;
   bool check_config = false;
 };
 
-OptionSet::Given OptionSet::ReadFlags(const std::vector<std::string>& args,
-                                      ParseResult* result) const {
+OptionSet::Given OptionSet::ReadFlags(const std::vector<std::string>& args, ParseResult* result) {
   Given given;
-  CLI::App app;
-  app.set_help_flag();
-  app.allow_extras();
-  bool help = false;
-  bool version = false;
-  bool sample = false;
-  app.add_flag("-h,--help", help);
-  app.add_flag("--version", version);
-  app.add_flag("--sample-config", sample);
-  app.add_flag("--check-config", given.check_config);
-  app.add_option("--config", given.config);
-  std::vector<std::pair<const Option*, CLI::Option*>> flags;
-  for (const Option& option : options_) {
-    CLI::Option* flag =
-        option.is_switch() ? app.add_flag(option.FlagName()) : app.add_option(option.FlagName());
-    flag->multi_option_policy(option.is_list() ? CLI::MultiOptionPolicy::TakeAll
-                                               : CLI::MultiOptionPolicy::TakeLast);
-    flags.emplace_back(&option, flag);
-  }
-  try {
-    std::vector<std::string> reversed(args.rbegin(), args.rend());  // As CLI11 wants them.
-    app.parse(std::move(reversed));
-  } catch (const CLI::Error& error) {
-    result->problems.push_back(std::string("command line: ") + error.what());
-    return given;
-  }
-  for (auto& [option, flag] : flags) {
-    if (flag->count() == 0) continue;
-    std::vector<std::string> texts = flag->results();
-    if (!option->is_list()) texts = {texts.back()};
-    given.flags.emplace_back(option->name(), std::move(texts));
-  }
-  for (const std::string& extra : app.remaining()) {
-    if (extra.starts_with('-') && extra != "-") {
-      std::string name = extra.substr(0, extra.find('='));
-      result->problems.push_back("flag " + name + ": not known" + Suggestion(PlainName(name)));
-    } else if (arguments_usage_.empty()) {
-      result->problems.push_back("argument \"" + extra + "\": " + program_ + " takes none");
+  bool only_arguments = false;  // Behind "--".
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::string& arg = args[i];
+    if (only_arguments || !arg.starts_with('-') || arg == "-") {
+      if (arguments_usage_.empty()) {
+        result->problems.push_back("argument \"" + arg + "\": " + program_ + " takes none");
+      } else {
+        result->arguments.push_back(arg);
+      }
+      continue;
+    }
+    only_arguments = arg == "--";
+    if (only_arguments) continue;
+    size_t equals = arg.find('=');
+    std::string flag = arg.substr(0, equals);
+    std::optional<std::string> value;
+    if (equals != std::string::npos) value = arg.substr(equals + 1);
+
+    if (flag == "--help" || flag == "-h") {
+      result->output = HelpText();
+      result->exit_code = 0;
+    } else if (flag == "--version") {
+      result->output = program_ + " " + std::string(Version()) + "\n";
+      result->exit_code = 0;
+    } else if (flag == "--sample-config") {
+      result->output = SampleConfig();
+      result->exit_code = 0;
+    } else if (flag == "--check-config") {
+      given.check_config = true;
     } else {
-      result->arguments.push_back(extra);
+      Option* option = Find(PlainName(flag));
+      if (option != nullptr && option->FlagName() != flag) option = nullptr;
+      if (option == nullptr && flag != "--config") {
+        result->problems.push_back("flag " + flag + ": not known" +
+                                   Suggestion(PlainName(flag), &Option::FlagName));
+        continue;
+      }
+      if (!value && option != nullptr && option->is_switch()) value = "true";
+      if (!value && i + 1 < args.size()) value = args[++i];
+      if (!value) {
+        result->problems.push_back("flag " + flag + ": a value must follow it");
+      } else if (option == nullptr) {
+        given.config = *value;
+      } else if (std::vector<std::string>& texts = given.flags[option]; option->is_list()) {
+        texts.push_back(*value);
+      } else {
+        texts = {*value};  // The last one counts.
+      }
     }
   }
-  if (help) result->output = HelpText();
-  if (version) result->output = program_ + " " + std::string(Version()) + "\n";
-  if (sample) result->output = SampleConfig();
-  if (help || version || sample) result->exit_code = 0;
   return given;
 }
 
@@ -217,14 +233,14 @@ void OptionSet::ReadEnvironment(const std::vector<std::string>& environment, Par
     if (option == nullptr || option->EnvironmentName() != name) {
       if (ignore_unknown_environment_) continue;
       result->problems.push_back("environment " + name + ": names no option of " + program_ +
-                                 Suggestion(PlainName(name)));
+                                 Suggestion(PlainName(name), &Option::EnvironmentName));
       continue;
     }
     std::vector<std::string> texts;
     if (!option->is_list()) {
       texts = {value};
     } else if (!value.empty()) {
-      texts = CLI::detail::split(value, ',');
+      texts = Split(value);
     }
     if (auto problem = option->Assign(texts)) {
       result->problems.push_back("environment " + name + ": " + *problem);
@@ -252,7 +268,7 @@ struct OptionSet::FileReader {
         ReadOption(node, option);
       } else {
         result->problems.push_back(path + ":" + std::to_string(key.source().begin.line) + ": " +
-                                   name + ": no such key" + set->Suggestion(name));
+                                   name + ": no such key" + set->Suggestion(name, &Option::name));
       }
     }
   }
@@ -333,8 +349,7 @@ ParseResult OptionSet::Parse(const std::vector<std::string>& args,
   }
   if (!given.config.empty()) ReadFile(given.config, &result);
   ReadEnvironment(environment, &result);
-  for (const auto& [name, texts] : given.flags) {
-    Option* option = Find(name);
+  for (const auto& [option, texts] : given.flags) {
     if (auto problem = option->Assign(texts)) {
       result.problems.push_back("flag " + option->FlagName() + ": " + *problem);
     }

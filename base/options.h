@@ -58,8 +58,8 @@ class Option {
   // being taken for a misspelt option.
   Option& NamesEnvironment();
 
-  const std::string& name() const { return name_; }
   const std::string& help() const { return help_; }
+  std::string name() const { return name_; }
   std::string FlagName() const;         // "--data-dir"
   std::string EnvironmentName() const;  // "ASSENT_DATA_DIR"
   bool is_list() const;
@@ -178,9 +178,10 @@ class OptionSet {
   friend struct FileReader;
 
   Option* Find(std::string_view name);
-  // ": did you mean `x`?" for the nearest name, or nothing.
-  std::string Suggestion(std::string_view name) const;
-  Given ReadFlags(const std::vector<std::string>& args, ParseResult* result) const;
+  using Spelling = std::string (Option::*)() const;
+  // "; did you mean x?" for the nearest name, spelt as it would stand there.
+  std::string Suggestion(std::string_view name, Spelling spelling) const;
+  Given ReadFlags(const std::vector<std::string>& args, ParseResult* result);
   void ReadFile(const std::string& path, ParseResult* result);
   void ReadEnvironment(const std::vector<std::string>& environment, ParseResult* result);
   void CheckAll(ParseResult* result) const;

@@ -17,3 +17,16 @@ function(assent_test)
   endif()
   set_tests_properties(${T_NAME} PROPERTIES LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT})
 endfunction()
+
+# assent_fuzz(NAME <room>_fuzz SOURCES ... LIBS ...): a libFuzzer binary, only in the fuzz preset,
+# which instruments everything for it. tests/run runs each build/fuzz/bin/*_fuzz for some seconds.
+function(assent_fuzz)
+  if(NOT ASSENT_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(T "" "NAME" "SOURCES;LIBS" ${ARGN})
+  add_executable(${T_NAME} ${T_SOURCES})
+  target_include_directories(${T_NAME} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${T_NAME} PRIVATE ${T_LIBS} assent::warnings)
+  target_link_options(${T_NAME} PRIVATE -fsanitize=fuzzer)
+endfunction()

@@ -147,10 +147,10 @@ TEST_F(OptionsTest, AllProblemsAreToldAtOnceEachWithPlaceValueAndRemedy) {
   EXPECT_THAT(result.problems, Contains(HasSubstr(a + "5: [[resource]]: name: required")));
   EXPECT_THAT(result.problems, Contains("flag --prepare-timeout-ms: prepare_timeout_ms: 5 is out "
                                         "of range; choose a value from 10 to 600000 ms"));
-  EXPECT_THAT(result.problems, Contains("flag --bootstap: not known; did you mean bootstrap?"));
+  EXPECT_THAT(result.problems, Contains("flag --bootstap: not known; did you mean --bootstrap?"));
   EXPECT_THAT(result.problems, Contains("argument \"stray\": assentd takes none"));
   EXPECT_THAT(result.problems, Contains("environment ASSENT_PROT: names no option of assentd; did "
-                                        "you mean port?"));
+                                        "you mean ASSENT_PORT?"));
   EXPECT_THAT(result.problems, Contains(HasSubstr("environment ASSENT_BOOTSTRAP: bootstrap: "
                                                   "\"yes\" is neither true nor false")));
   EXPECT_THAT(result.problems, Contains(HasSubstr("data_dir: required, but not given")));
@@ -218,6 +218,7 @@ TEST_F(OptionsTest, PositionalArgumentsOnlyWhereTheyAreTaken) {
   ParseResult result = set_.Parse({"show", "--data-dir", "d", "abc"}, {});
   EXPECT_THAT(result.problems, IsEmpty());
   EXPECT_THAT(result.arguments, ElementsAre("show", "abc"));
+  EXPECT_THAT(set_.Parse({"--data-dir", "d", "--", "--show"}, {}).arguments, ElementsAre("--show"));
 }
 
 TEST_F(OptionsTest, EffectiveNamesEveryValueAndMasksSecrets) {
@@ -242,6 +243,29 @@ TEST_F(OptionsTest, TheSampleUncommentedIsValidAndHoldsTheDefaults) {
   ASSERT_EQ(o_.resources.size(), 1u);
   EXPECT_EQ(o_.resources[0].name, "orders_pg");
   EXPECT_EQ(set_.Parse({"--sample-config"}, {}).output, sample);
+}
+
+TEST_F(OptionsTest, AStringMayBeEmpty) {
+  o_.token = "t";
+  o_.peers = {"p"};
+  ParseResult result = set_.Parse({"--data-dir=d", "--token="}, {"ASSENT_PEERS="});
+  EXPECT_THAT(result.problems, IsEmpty());
+  EXPECT_EQ(o_.token, "");
+  EXPECT_THAT(o_.peers, IsEmpty());
+}
+
+TEST_F(OptionsTest, AFlagMayFollowItsValueApart) {
+  EXPECT_THAT(set_.Parse({"--data-dir", "-", "--token", "-x", "--bootstrap"}, {}).problems,
+              IsEmpty());
+  EXPECT_EQ(o_.data_dir, "-");
+  EXPECT_EQ(o_.token, "-x");
+  EXPECT_TRUE(o_.bootstrap);
+  EXPECT_THAT(set_.Parse({"--token"}, {}).problems,
+              ElementsAre("flag --token: a value must follow it"));
+  EXPECT_THAT(set_.Parse({"--data_dir=x"}, {}).problems,
+              ElementsAre("flag --data_dir: not known; did you mean --data-dir?"));
+  EXPECT_THAT(set_.Parse({"--token=[a]"}, {}).problems, IsEmpty());
+  EXPECT_EQ(o_.token, "[a]");
 }
 
 TEST_F(OptionsTest, AValueMayContainQuotesAndControlCharacters) {
