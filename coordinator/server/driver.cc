@@ -1,0 +1,153 @@
+// The loop: drain, handle, fire timers, flush. What is handled stands in the driver_*.cc files.
+#include "coordinator/server/driver.h"
+
+#include <utility>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/mutant.h"
+
+namespace assent::coordinator {
+namespace {
+
+// How long the loop may sleep when no timer is set.
+constexpr std::chrono::hours kIdle{1};
+
+Refusal Stopping() {
+  return {Unavailable("this coordinator is stopping: retry; Commit and Rollback with the same "
+                      "gtrid"),
+          Reason::kNotLeader,
+          200,
+          {}};
+}
+
+}  // namespace
+
+Driver::Driver(const Limits& limits, const Clock& clock, const Codec& codec,
+               std::function<void(Status)> on_fatal)
+    : limits_(limits),
+      clock_(clock),
+      codec_(codec),
+      on_fatal_(std::move(on_fatal)),
+      inbox_(limits.queue_max),
+      now_(clock.Now()),
+      table_(limits.table),
+      aborts_(limits.remembered_aborts_max),
+      agents_(limits_) {}
+
+Driver::~Driver() = default;
+
+void Driver::Run() {
+  while (true) {
+    std::vector<DriverEvent> events = inbox_.DrainUntil(timers_.NextOr(clock_.Now() + kIdle));
+    const bool stop = events.empty() && inbox_.closed();
+    Handle(std::move(events));
+    if (stop) break;
+  }
+  ShutDown();
+}
+
+void Driver::HandlePending() {
+  do {
+    Handle(inbox_.DrainUntil(std::chrono::steady_clock::now()));
+  } while (inbox_.size() > 0);
+}
+
+void Driver::Handle(std::vector<DriverEvent> events) {
+  now_ = clock_.Now();
+  for (DriverEvent& event : events) {
+    if (dead_) return;
+    std::visit([this](auto& e) { On(e); }, event);
+  }
+  if (dead_) return;
+  FireTimers();
+  agents_.Flush();
+}
+
+void Driver::FireTimers() {
+  while (std::optional<Timer> timer = timers_.PopDue(now_)) On(*timer);
+}
+
+void Driver::On(const Timer& timer) {
+  switch (timer.kind) {
+    case TimerKind::kDeadline:
+      Deliver(timer.gtrid, DeadlinePassed{});
+      break;
+    case TimerKind::kPrepareTimeout:
+      OnPrepareTimeout(timer.gtrid);
+      break;
+    case TimerKind::kApplyWait:
+      if (auto it = finishing_.find(timer.gtrid); it != finishing_.end()) {
+        AnswerWaiters(it->second);
+      }
+      break;
+    case TimerKind::kResend:
+      OnResend(timer.gtrid);
+      break;
+    case TimerKind::kRetryHeuristic:
+      if (auto it = finishing_.find(timer.gtrid); it != finishing_.end()) {
+        // Reports that are not on record are proposed again by the core itself.
+        for (const PhaseTwo::Branch& branch : std::vector(it->second.core.branches())) {
+          if (branch.phase != PhaseTwo::BranchPhase::kHeuristicUnlogged) continue;
+          Deliver(timer.gtrid,
+                  PhaseTwoEvent{
+                      BranchEnded{{timer.gtrid, branch.decided.bqual}, branch.end, branch.detail}});
+        }
+      }
+      break;
+    case TimerKind::kFlushEnds:
+      flush_ends_timer_.reset();
+      FlushEnds();
+      break;
+    case TimerKind::kTick:
+      if (Ready()) Propose(Tick{}, term_, TickProposal{});
+      timers_.Add(now_ + limits_.tick, {TimerKind::kTick, {}});
+      break;
+  }
+}
+
+void Driver::Propose(const Record& record, Term term, Proposal about) {
+  log_->Propose(codec_.Encode(record), term, [this, about = std::move(about)](txlog::Fate fate) {
+    // What happens next is what applying answers. Durable alone decides nothing, so it is not even
+    // worth an event.
+    if (fate == txlog::Fate::kDurable && !MutantOn(Mutant::kActOnDurability)) return;
+    Post(ProposalAnswered{about, fate});
+  });
+}
+
+NodeView Driver::View() const {
+  return {.leader = leader_,
+          .term = term_,
+          .own_entry_applied = own_entry_applied_,
+          .next_seq = next_seq_};
+}
+
+Live Driver::LiveOf(const Gtrid& gtrid) const {
+  auto it = live_.find(gtrid);
+  if (it == live_.end()) return Live::kNone;
+  return it->second.core.phase() == TwoPhase::Phase::kProposed ? Live::kProposed : Live::kActive;
+}
+
+void Driver::ShutDown() {
+  for (auto& [gtrid, live] : live_) {
+    for (CommitWaiter& waiter : live.committers) waiter.reply(Stopping());
+    for (auto& reply : live.rollbackers) reply(Stopping());
+  }
+  live_.clear();
+  live_keys_.clear();
+  for (auto& [gtrid, finishing] : finishing_) AnswerWaiters(finishing);
+  for (auto& [gtrid, replies] : forgetters_) {
+    for (auto& reply : replies) reply(Stopping());
+  }
+  forgetters_.clear();
+  agents_.CloseAll(Unavailable("this coordinator is stopping"));
+}
+
+void Driver::Die(Status why) {
+  dead_ = true;
+  LogError("fatal", {{"reason", why.message()}});
+  ShutDown();
+  on_fatal_(std::move(why));
+}
+
+}  // namespace assent::coordinator

@@ -1,0 +1,230 @@
+// The driver: one thread that owns every transaction of this node (docs/architecture.md, "What
+// flows where"). Clients, agent links and the log post events; it steps the pure cores and performs
+// their actions dully. No decision about the protocol is made here.
+//
+// The code stands in several files: driver.cc (the loop), driver_clients.cc (calls of clients),
+// driver_live.cc (from Begin to the decision), driver_finishing.cc (phase two and END),
+// driver_log.cc (what the log says), driver_agents.cc (links), driver_views.cc (Get, List, status).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/inbox.h"
+#include "coordinator/core/decision_table.h"
+#include "coordinator/core/inquiry.h"
+#include "coordinator/core/phase_two.h"
+#include "coordinator/core/two_phase.h"
+#include "coordinator/server/abort_memory.h"
+#include "coordinator/server/agent_registry.h"
+#include "coordinator/server/codec.h"
+#include "coordinator/server/limits.h"
+#include "coordinator/server/messages.h"
+#include "coordinator/server/timers.h"
+#include "txlog/decision_log.h"
+
+namespace assent::coordinator {
+
+class Driver final : public txlog::Listener {
+ public:
+  // `clock` and `codec` must outlive the driver. `on_fatal` is called at most once, on the driver
+  // thread, when the node must not go on (a record of the log can't be read): it should end the
+  // process; the driver ignores everything that comes after.
+  Driver(const Limits& limits, const Clock& clock, const Codec& codec,
+         std::function<void(Status)> on_fatal);
+  ~Driver() override;
+
+  // ---- Any thread ------------------------------------------------------------------------------
+
+  // For what must not be lost: links and the log. False after Stop.
+  bool Post(DriverEvent event) { return inbox_.Post(std::move(event)); }
+  // For calls of clients. False if queue_max events wait, or after Stop.
+  bool TryPost(DriverEvent event) { return inbox_.TryPost(std::move(event)); }
+  // Makes Run return, once what was posted before is handled; waiting clients hear UNAVAILABLE and
+  // links are closed.
+  void Stop() { inbox_.Close(); }
+
+  // txlog::Listener: called on the log thread, posts.
+  void OnSnapshot(txlog::Index index, txlog::Term term, std::string state) override;
+  void OnApplied(std::vector<txlog::Applied> entries) override;
+  void OnLeadership(txlog::Term term, bool leader) override;
+  void OnSnapshotWanted() override;
+
+  // ---- The driver thread
+  // -------------------------------------------------------------------------
+
+  // The log to propose to; before Run, and for as long as Run runs.
+  void Attach(txlog::DecisionLog& log) { log_ = &log; }
+  void Run();
+  // What Run does, but returns when nothing waits: for tests that decide what time it is.
+  void HandlePending();
+
+ private:
+  struct Holder {
+    std::string agent_id;
+    uint64_t incarnation = 0;
+  };
+  struct CommitWaiter {
+    bool for_applied = true;
+    Reply<CommitAnswer> reply;
+  };
+  // ACTIVE, PREPARING or PROPOSED.
+  struct LiveTransaction {
+    TwoPhase core;
+    std::string label;
+    MonotonicTime begun{};
+    MonotonicTime deadline{};
+    MonotonicTime prepare_deadline{};
+    std::optional<TimerQueue::Id> deadline_timer;
+    std::optional<TimerQueue::Id> prepare_timer;
+    std::vector<CommitWaiter> committers;
+    std::vector<Reply<RollbackAnswer>> rollbackers;
+    std::map<uint32_t, Holder> holders;  // By branch: who holds its session.
+  };
+  // COMMITTED, END not yet applied.
+  struct Finishing {
+    PhaseTwo core;
+    std::string label;
+    MonotonicTime since{};
+    Duration resend{};
+    std::optional<TimerQueue::Id> resend_timer;
+    std::optional<TimerQueue::Id> apply_timer;
+    std::vector<CommitWaiter> waiters;
+    std::map<uint32_t, std::string> agents;  // By branch: who held it, then who finished it.
+  };
+  using LiveMap = std::unordered_map<Gtrid, LiveTransaction>;
+  using FinishingMap = std::unordered_map<Gtrid, Finishing>;
+
+  // driver.cc
+  void Handle(std::vector<DriverEvent> events);
+  void FireTimers();
+  void On(const Timer& timer);
+  void ShutDown();
+  void Die(Status why);
+  void Propose(const Record& record, Term term, Proposal about);
+  NodeView View() const;
+  Live LiveOf(const Gtrid& gtrid) const;
+  bool Ready() const { return leader_ && own_entry_applied_; }
+
+  // driver_clients.cc
+  void On(BeginCall& call);
+  void On(CommitCall& call);
+  void On(RollbackCall& call);
+  void On(ForgetCall& call);
+  std::optional<Refusal> RefuseBegin(const BeginCall& call);
+  Refusal RefusalFor(ClientAnswer answer, const Gtrid& gtrid) const;
+  void CommitAgain(CommitCall& call);
+
+  // driver_views.cc
+  void On(GetCall& call);
+  void On(ListCall& call);
+  void On(StatusCall& call);
+  TransactionView ViewOf(const LiveTransaction& live) const;
+  TransactionView ViewOf(const Finishing& finishing) const;
+  std::string KindOf(const std::string& resource) const;
+
+  // driver_live.cc
+  void Deliver(const Gtrid& gtrid, const Event& event, LinkId from = 0);
+  void Perform(LiveTransaction& live, const AcknowledgeRegistration& action, LinkId from);
+  void Perform(LiveTransaction& live, const RefuseRegistration& action, LinkId from);
+  void Perform(LiveTransaction& live, const SendPrepare& action, LinkId from);
+  void Perform(LiveTransaction& live, const ProposeCommit& action, LinkId from);
+  void Perform(LiveTransaction& live, const SendAbort& action, LinkId from);
+  void Perform(LiveTransaction& live, const Settle& action, LinkId from);
+  void Bury(LiveMap::iterator it);
+  static void Say(const CommitWaiter& waiter, CommitAnswer answer);
+  void DestroyLive(const std::string& why);
+  AgentRegistry::Link* LinkOfHolder(const LiveTransaction& live, const Gid& gid);
+  void OnPrepareTimeout(const Gtrid& gtrid);
+
+  // driver_finishing.cc
+  void BeginPhaseTwo(const Decision& decision, const std::vector<Heuristic>& known,
+                     LiveTransaction* live);
+  void Deliver(const Gtrid& gtrid, const PhaseTwoEvent& event);
+  void Perform(Finishing& finishing, const SendCommit& action);
+  void Perform(Finishing& finishing, const ProposeHeuristic& action);
+  void Perform(Finishing& finishing, const ProposeEnd& action);
+  void Perform(Finishing& finishing, const Applied& action);
+  void Perform(Finishing& finishing, const ForgetAtAgent& action);
+  CommitAnswer CommittedAnswer(const Finishing& finishing) const;
+  std::string WaitsFor(const PhaseTwo::Branch& branch) const;
+  void AnswerWaiters(Finishing& finishing);
+  void OnResend(const Gtrid& gtrid);
+  void FlushEnds();
+  void DropFinishing(const Gtrid& gtrid);
+  void DestroyFinishing();
+
+  // driver_log.cc
+  void On(LogSnapshot& event);
+  void On(LogApplied& event);
+  void On(LogLeadership& event);
+  void On(SnapshotWanted& event);
+  void On(ProposalAnswered& event);
+  void ApplyEntry(const txlog::Applied& entry);
+  void AfterApply(const GroupStart& record, ApplyAnswer answer);
+  void AfterApply(const Decision& record, ApplyAnswer answer);
+  void AfterApply(const End& record, ApplyAnswer answer);
+  void AfterApply(const Heuristic& record, ApplyAnswer answer);
+  void AfterApply(const ForgetHeuristic& record, ApplyAnswer answer);
+  void AfterApply(const Tick& record, ApplyAnswer answer);
+  void Answered(const DecisionProposal& about, txlog::Fate fate);
+  void Answered(const HeuristicProposal& about, txlog::Fate fate);
+  void Answered(const EndProposal& about, txlog::Fate fate);
+  void Answered(const ForgetProposal& about, txlog::Fate fate);
+  void Answered(const TickProposal& about, txlog::Fate fate);
+  void SettleOlderThan(Term term);
+  void BecomeReady();
+  void LoseLeadership();
+  void AnnounceLeadership();
+
+  // driver_agents.cc
+  void On(LinkOpened& event);
+  void On(LinkInput& event);
+  void On(LinkClosed& event);
+  void OnRegister(AgentRegistry::Link& link, const RegisterAsked& asked);
+  void OnVote(AgentRegistry::Link& link, const VoteCast& vote);
+  void OnLost(const LostReported& lost);
+  void OnFinished(AgentRegistry::Link& link, const FinishReported& report);
+  void OnInquiry(AgentRegistry::Link& link, const Gid& gid);
+  void ResumeWith(AgentRegistry::Link& link);
+
+  const Limits limits_;
+  const Clock& clock_;
+  const Codec& codec_;
+  const std::function<void(Status)> on_fatal_;
+  Inbox<DriverEvent> inbox_;
+
+  // Below: the driver thread only.
+  txlog::DecisionLog* log_ = nullptr;
+  MonotonicTime now_{};
+  bool dead_ = false;
+
+  Term term_ = 0;
+  bool leader_ = false;
+  bool own_entry_applied_ = false;
+  uint64_t next_seq_ = 0;
+  txlog::Index applied_index_ = 0;
+
+  DecisionTable table_;
+  LiveMap live_;
+  std::unordered_map<std::string, Gtrid> live_keys_;
+  FinishingMap finishing_;
+  AbortMemory aborts_;
+  AgentRegistry agents_;
+  TimerQueue timers_;
+
+  std::vector<Gtrid> ends_;  // Fully applied; END not yet proposed.
+  std::optional<TimerQueue::Id> flush_ends_timer_;
+  bool tick_set_ = false;
+  std::map<Gtrid, std::vector<Reply<ForgetAnswer>>> forgetters_;
+  // ABORTs whose agent had no link: said when it dials again. By agent; bounded.
+  std::map<std::string, std::vector<Gid>> unsaid_aborts_;
+};
+
+}  // namespace assent::coordinator

@@ -1,0 +1,240 @@
+// Agent links: who comes and goes, and what they say.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "coordinator/server/driver.h"
+
+namespace assent::coordinator {
+namespace {
+
+// BranchCause UNKNOWN_BRANCH of assent.v1: the agent restarted, and the session died with it.
+constexpr uint32_t kCauseUnknownBranch = 17;
+
+RegisterAnswer RefuseRegister(uint64_t request, Refusal refusal) {
+  RegisterAnswer answer;
+  answer.request = request;
+  answer.refusal = std::move(refusal);
+  return answer;
+}
+
+}  // namespace
+
+void Driver::On(LinkOpened& event) {
+  if (!table_.group()) {
+    event.reply(Refusal{Unavailable("this coordinator has not read its log yet: dial again"),
+                        Reason::kNotLeader,
+                        200,
+                        {}});
+    return;
+  }
+  if (auto refusal = agents_.Open(event, *table_.group(), now_)) {
+    LogWarning("agent_refused", {{"agent", event.hello.agent_id},
+                                 {"peer", event.hello.peer},
+                                 {"reason", refusal->status.message()}});
+    event.reply(*std::move(refusal));
+    return;
+  }
+  std::string resources;
+  for (const ServedResource& served : event.hello.resources) {
+    resources += (resources.empty() ? "" : ",") + served.name;
+  }
+  LogInfo("agent_connected",
+          {{"agent", event.hello.agent_id}, {"peer", event.hello.peer}, {"resources", resources}});
+  event.reply(AgentWelcome{.group = *table_.group(), .leadership = {term_, Ready()}});
+  if (AgentRegistry::Link* link = agents_.Find(event.link)) ResumeWith(*link);
+}
+
+// Says again what the agent may have missed, and notices what its restart has lost.
+void Driver::ResumeWith(AgentRegistry::Link& link) {
+  const AgentHello& hello = link.hello;
+  if (auto unsaid = unsaid_aborts_.extract(hello.agent_id); !unsaid.empty()) {
+    for (Gid& gid : unsaid.mapped()) {
+      link.gathered.finishes.push_back({.gid = std::move(gid), .commit = false});
+    }
+  }
+  std::vector<Gid> lost;
+  for (auto& [gtrid, live] : live_) {
+    for (const TwoPhase::Branch& branch : live.core.branches()) {
+      auto holder = live.holders.find(branch.gid.bqual.branch);
+      if (holder == live.holders.end() || holder->second.agent_id != hello.agent_id) continue;
+      const bool preparing = branch.phase == TwoPhase::BranchPhase::kPreparing;
+      const bool open = branch.phase == TwoPhase::BranchPhase::kOpen;
+      if (holder->second.incarnation != hello.incarnation) {
+        // What voted yes is in the database and outlives its agent.
+        if (open || preparing) lost.push_back(branch.gid);
+      } else if (preparing) {
+        link.gathered.prepares.push_back({branch.gid, live.prepare_deadline - now_});
+      }
+    }
+  }
+  for (const Gid& gid : lost) {
+    Deliver(gid.gtrid, BranchLost{gid,
+                                  {.cause = kCauseUnknownBranch,
+                                   .database_code = "",
+                                   .message = "agent " + hello.agent_id + " restarted"}});
+  }
+  if (!Ready()) return;
+  std::vector<Gtrid> unfinished;
+  for (const auto& [gtrid, finishing] : finishing_) {
+    if (!finishing.core.Pending().empty()) unfinished.push_back(gtrid);
+  }
+  for (const Gtrid& gtrid : unfinished) {
+    for (const ServedResource& served : hello.resources) {
+      Deliver(gtrid, PhaseTwoEvent{TellAgain{served.name}});
+    }
+  }
+}
+
+void Driver::On(LinkClosed& event) {
+  if (std::optional<AgentHello> hello = agents_.Close(event.link)) {
+    LogWarning("agent_disconnected", {{"agent", hello->agent_id}, {"peer", hello->peer}});
+  }
+}
+
+void Driver::On(LinkInput& event) {
+  AgentRegistry::Link* link = agents_.Find(event.link);
+  if (link == nullptr) return;  // Replaced by a newer link, or refused.
+  for (const RegisterAsked& asked : event.input.registers) OnRegister(*link, asked);
+  for (const VoteCast& vote : event.input.votes) OnVote(*link, vote);
+  for (const LostReported& lost : event.input.lost) OnLost(lost);
+  for (const FinishReported& report : event.input.finished) OnFinished(*link, report);
+  for (const Gid& gid : event.input.inquiries) OnInquiry(*link, gid);
+}
+
+void Driver::OnRegister(AgentRegistry::Link& link, const RegisterAsked& asked) {
+  if (!link.Serves(asked.resource)) {
+    link.gathered.registered.push_back(
+        RefuseRegister(asked.request, {InvalidArgument("resource '" + asked.resource +
+                                                       "' is not among those of "
+                                                       "agent " +
+                                                       link.hello.agent_id),
+                                       Reason::kUnknownResource,
+                                       0,
+                                       {}}));
+    return;
+  }
+  if (live_.contains(asked.gtrid)) {
+    Deliver(asked.gtrid,
+            Register{{link.hello.incarnation, asked.request}, asked.resource, std::nullopt},
+            link.id);
+    return;
+  }
+  const ClientAnswer answer = AnswerClient(asked.gtrid, View(), Live::kNone, table_);
+  Refusal refusal;
+  switch (answer) {
+    case ClientAnswer::kRetry:
+    case ClientAnswer::kForeign:
+    case ClientAnswer::kNeverIssued:
+      refusal = RefusalFor(answer, asked.gtrid);
+      break;
+    case ClientAnswer::kCommitted:
+    case ClientAnswer::kAborted:
+    case ClientAnswer::kPending:
+    case ClientAnswer::kUnknown:
+    case ClientAnswer::kExpired: {
+      std::string what =
+          answer == ClientAnswer::kCommitted
+              ? "is committed"
+              : "is over (" + std::string(AbortCauseName(aborts_.Of(asked.gtrid).cause)) + ")";
+      refusal = {FailedPrecondition("transaction " + ToString(asked.gtrid) + " " + what +
+                                    ": begin a new one"),
+                 Reason::kNotActive,
+                 0,
+                 {}};
+      break;
+    }
+  }
+  link.gathered.registered.push_back(RefuseRegister(asked.request, std::move(refusal)));
+}
+
+void Driver::OnVote(AgentRegistry::Link& link, const VoteCast& vote) {
+  ASSENT_FAILPOINT("coord.vote.received");
+  if (live_.contains(vote.gid.gtrid)) {
+    Deliver(vote.gid.gtrid, VoteReceived{vote.gid, vote.vote, vote.evidence, vote.failure});
+    return;
+  }
+  // Too late, or of an older epoch. A vote never makes a transaction; who voted yes holds locks and
+  // shall hear at once what the records say.
+  if (vote.vote != Vote::kYes) return;
+  const AgentAnswer answer = AnswerAgent(vote.gid, View(), Live::kNone, table_);
+  if (answer == AgentAnswer::kAbort) {
+    link.gathered.finishes.push_back({.gid = vote.gid, .commit = false});
+  } else if (answer == AgentAnswer::kCommit) {
+    link.gathered.finishes.push_back(
+        {.gid = vote.gid, .commit = true, .evidence = table_.EvidenceOf(vote.gid)});
+  }
+}
+
+void Driver::OnLost(const LostReported& lost) {
+  Deliver(lost.gid.gtrid, BranchLost{lost.gid, lost.failure});
+}
+
+void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report) {
+  const Gid& gid = report.gid;
+  auto it = finishing_.find(gid.gtrid);
+  if (it == finishing_.end()) {
+    // The agent may repeat itself because the forget got lost.
+    if (Ready() && table_.Look(gid.gtrid) == DecisionTable::Word::kEnded) {
+      link.gathered.forget.push_back(gid);
+      return;
+    }
+    const bool heuristic = report.state == BranchViewState::kHeuristicCommit ||
+                           report.state == BranchViewState::kHeuristicRollback ||
+                           report.state == BranchViewState::kHazard;
+    if (heuristic && Ready()) {
+      LogWarning("heuristic_without_commit", {{"gtrid", ToString(gid.gtrid)},
+                                              {"branch", ToString(gid.bqual)},
+                                              {"state", static_cast<uint32_t>(report.state)},
+                                              {"agent", link.hello.agent_id},
+                                              {"detail", report.detail}});
+    }
+    return;
+  }
+  switch (report.state) {
+    case BranchViewState::kCommitting:
+      Deliver(gid.gtrid, PhaseTwoEvent{BranchWaits{gid, report.detail}});
+      return;
+    case BranchViewState::kOpen:
+    case BranchViewState::kPreparing:
+    case BranchViewState::kPrepared:
+    case BranchViewState::kReadOnly:
+    case BranchViewState::kFailed:
+      return;  // Says nothing about phase two.
+    case BranchViewState::kCommitted:
+    case BranchViewState::kHeuristicCommit:  // Agrees with the decision.
+    case BranchViewState::kRolledBack:
+    case BranchViewState::kHeuristicRollback:
+    case BranchViewState::kHazard:
+      break;
+  }
+  ASSENT_FAILPOINT("coord.done.before");
+  it->second.agents[gid.bqual.branch] = link.hello.agent_id;
+  BranchEnd end = BranchEnd::kCommitted;
+  if (report.state == BranchViewState::kHazard) end = BranchEnd::kHazard;
+  if (report.state == BranchViewState::kRolledBack ||
+      report.state == BranchViewState::kHeuristicRollback) {
+    // The decision lists this gid for commit; a rollback of it is never silent.
+    end = BranchEnd::kHeuristicRollback;
+  }
+  Deliver(gid.gtrid, PhaseTwoEvent{BranchEnded{gid, end, report.detail}});
+  ASSENT_FAILPOINT("coord.done.after");
+}
+
+void Driver::OnInquiry(AgentRegistry::Link& link, const Gid& gid) {
+  const AgentAnswer answer = AnswerAgent(gid, View(), LiveOf(gid.gtrid), table_);
+  InquiryReply reply{.gid = gid, .answer = answer};
+  if (answer == AgentAnswer::kCommit) reply.evidence = table_.EvidenceOf(gid);
+  if (answer == AgentAnswer::kHazard) {
+    LogWarning("hazard", {{"gtrid", ToString(gid.gtrid)},
+                          {"branch", ToString(gid.bqual)},
+                          {"agent", link.hello.agent_id},
+                          {"remedy", "nobody can tell its outcome any more: settle it by hand"}});
+  }
+  link.gathered.answers.push_back(std::move(reply));
+}
+
+}  // namespace assent::coordinator

@@ -1,0 +1,210 @@
+// From Begin to the decision: steps TwoPhase and performs what it asks for.
+#include <string>
+#include <utility>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/mutant.h"
+#include "coordinator/server/driver.h"
+
+namespace assent::coordinator {
+namespace {
+
+constexpr size_t kUnsaidAbortsMax = 10'000;  // Of one agent.
+
+std::string WhyRefused(RegistrationRefusal why, const Gtrid& gtrid) {
+  switch (why) {
+    case RegistrationRefusal::kNotActive:
+      return "transaction " + ToString(gtrid) +
+             " takes no more branches: Commit or Rollback has arrived";
+    case RegistrationRefusal::kTooManyBranches:
+      return "transaction " + ToString(gtrid) + " has " + std::to_string(kBranchesMax) +
+             " branches, the most that are allowed";
+    case RegistrationRefusal::kUnknownBranch:
+      return "transaction " + ToString(gtrid) + " has no such branch to try again";
+  }
+  return "";
+}
+
+void LogDecision(const TwoPhase& core, const Settle& settle) {
+  if (!LogEnabled(LogLevel::kInfo)) return;
+  if (settle.outcome == Outcome::kCommitted) {
+    LogInfo("decision", {{"gtrid", ToString(core.gtrid())},
+                         {"outcome", "committed"},
+                         {"branches", core.branches().size()},
+                         {"read_only", settle.read_only}});
+    return;
+  }
+  const AbortReason reason = settle.abort.value_or(AbortReason{});
+  LogInfo("decision", {{"gtrid", ToString(core.gtrid())},
+                       {"outcome", "aborted"},
+                       {"cause", AbortCauseName(reason.cause)},
+                       {"branch", reason.gid ? ToString(reason.gid->bqual) : "-"},
+                       {"message", reason.failure.message}});
+}
+
+}  // namespace
+
+void Driver::Deliver(const Gtrid& gtrid, const Event& event, LinkId from) {
+  auto it = live_.find(gtrid);
+  if (it == live_.end()) return;  // Already forgotten: a late message.
+  bool settled = false;
+  for (const Action& action : it->second.core.Step(event)) {
+    std::visit([&](const auto& a) { Perform(it->second, a, from); }, action);
+    settled = settled || std::holds_alternative<Settle>(action);
+  }
+  if (settled) Bury(it);
+}
+
+void Driver::Perform(LiveTransaction& live, const AcknowledgeRegistration& action, LinkId from) {
+  AgentRegistry::Link* link = agents_.Find(from);
+  if (link == nullptr) return;
+  live.holders[action.gid.bqual.branch] = {link->hello.agent_id, link->hello.incarnation};
+  ASSENT_FAILPOINT("coord.register.before_reply");
+  link->gathered.registered.push_back({.request = action.id.request,
+                                       .gid = action.gid,
+                                       .remaining = live.deadline - now_,
+                                       .refusal = {}});
+}
+
+void Driver::Perform(LiveTransaction& live, const RefuseRegistration& action, LinkId from) {
+  AgentRegistry::Link* link = agents_.Find(from);
+  if (link == nullptr) return;
+  const bool limit = action.why == RegistrationRefusal::kTooManyBranches;
+  std::string message = WhyRefused(action.why, live.core.gtrid());
+  link->gathered.registered.push_back(
+      {.request = action.id.request,
+       .gid = std::nullopt,
+       .refusal = {.status = limit ? ResourceExhausted(message) : FailedPrecondition(message),
+                   .reason = limit ? Reason::kLimit : Reason::kNotActive}});
+}
+
+void Driver::Perform(LiveTransaction& live, const SendPrepare& action, LinkId) {
+  // An agent that has no link now is told when it dials again, if that is in time.
+  if (AgentRegistry::Link* link = LinkOfHolder(live, action.gid)) {
+    link->gathered.prepares.push_back({action.gid, live.prepare_deadline - now_});
+  }
+}
+
+void Driver::Perform(LiveTransaction& live, const ProposeCommit& action, LinkId) {
+  // Meant for the term that issued the gtrid, and for no other.
+  const Term term = MutantOn(Mutant::kLiveKeptAcrossTerms) ? term_ : live.core.gtrid().epoch;
+  timers_.Cancel(std::exchange(live.prepare_timer, std::nullopt));
+  ASSENT_FAILPOINT("coord.propose.before");
+  Propose(action.decision, term, DecisionProposal{action.decision.gtrid});
+}
+
+void Driver::Perform(LiveTransaction& live, const SendAbort& action, LinkId) {
+  const Gid& gid = action.gid;
+  AgentRegistry::Link* link = LinkOfHolder(live, gid);
+  const TwoPhase::Branch& branch = live.core.branches().at(gid.bqual.branch);
+  auto holder = live.holders.find(gid.bqual.branch);
+  if (link == nullptr && holder != live.holders.end()) {
+    auto& unsaid = unsaid_aborts_[holder->second.agent_id];
+    if (unsaid.size() < kUnsaidAbortsMax) unsaid.push_back(gid);
+    // A prepared branch no longer needs the session that made it.
+    if (branch.phase == TwoPhase::BranchPhase::kYes) {
+      link = agents_.Serving(gid.bqual.resource, "");
+    }
+  }
+  if (link != nullptr) link->gathered.finishes.push_back({.gid = gid, .commit = false});
+}
+
+void Driver::Perform(LiveTransaction& live, const Settle& action, LinkId) {
+  LogDecision(live.core, action);
+  if (action.outcome == Outcome::kAborted) {
+    if (action.abort) aborts_.Remember(live.core.gtrid(), *action.abort);
+    for (const CommitWaiter& waiter : live.committers) {
+      Say(waiter, {.outcome = Outcome::kAborted, .abort = action.abort});
+    }
+    live.committers.clear();
+  } else {
+    CommitAnswer answer{.outcome = action.outcome, .applied = action.read_only};
+    if (!action.read_only) {
+      for (const TwoPhase::Branch& branch : live.core.branches()) {
+        if (branch.phase != TwoPhase::BranchPhase::kYes) continue;
+        answer.pending.push_back({branch.gid, "told to commit"});
+      }
+    }
+    // Who waits for APPLIED goes on to wait in phase two.
+    std::vector<CommitWaiter> waiting;
+    for (CommitWaiter& waiter : live.committers) {
+      if (waiter.for_applied && !action.read_only) {
+        waiting.push_back(std::move(waiter));
+      } else {
+        Say(waiter, answer);
+      }
+    }
+    live.committers = std::move(waiting);
+  }
+  for (auto& reply : std::exchange(live.rollbackers, {})) {
+    reply(RollbackAnswer{.outcome = action.outcome, .abort = action.abort});
+  }
+}
+
+void Driver::Say(const CommitWaiter& waiter, CommitAnswer answer) {
+  ASSENT_FAILPOINT("coord.reply.before");
+  waiter.reply(std::move(answer));
+  ASSENT_FAILPOINT("coord.reply.after");
+}
+
+// Takes a settled transaction out of the live table, and a committed one on to phase two.
+void Driver::Bury(LiveMap::iterator it) {
+  LiveTransaction live = std::move(it->second);
+  live_.erase(it);
+  timers_.Cancel(live.deadline_timer);
+  timers_.Cancel(live.prepare_timer);
+  if (!live.core.client_key().empty()) live_keys_.erase(live.core.client_key());
+  if (live.core.phase() != TwoPhase::Phase::kCommitted) return;
+  if (const DecisionTable::Unfinished* entry = table_.Find(live.core.gtrid())) {
+    BeginPhaseTwo(entry->decision, entry->heuristics, &live);
+    return;
+  }
+  // Without a record: it wrote nothing (or a seeded bug told it too early).
+  for (const CommitWaiter& waiter : live.committers) Say(waiter, {.outcome = Outcome::kCommitted});
+}
+
+// A later term must never find a transaction of an older one alive: another leader may have
+// answered ABORT for it meanwhile.
+void Driver::DestroyLive(const std::string& why) {
+  for (auto& [gtrid, live] : live_) {
+    const bool proposed = live.core.phase() == TwoPhase::Phase::kProposed;
+    for (CommitWaiter& waiter : live.committers) {
+      if (proposed) {
+        waiter.reply(CommitAnswer{.outcome = Outcome::kUnknown});
+      } else {
+        waiter.reply(Refusal{Unavailable(why), Reason::kNotLeader, 100, {}});
+      }
+    }
+    for (auto& reply : live.rollbackers) {
+      reply(Refusal{Unavailable(why), Reason::kNotLeader, 100, {}});
+    }
+    timers_.Cancel(live.deadline_timer);
+    timers_.Cancel(live.prepare_timer);
+  }
+  live_.clear();
+  live_keys_.clear();
+  unsaid_aborts_.clear();
+}
+
+// The link of the agent that holds the branch's session; null if it has none now.
+AgentRegistry::Link* Driver::LinkOfHolder(const LiveTransaction& live, const Gid& gid) {
+  auto holder = live.holders.find(gid.bqual.branch);
+  if (holder == live.holders.end()) return nullptr;
+  AgentRegistry::Link* link = agents_.FindAgent(holder->second.agent_id);
+  if (link == nullptr || link->hello.incarnation != holder->second.incarnation) return nullptr;
+  return link;
+}
+
+void Driver::OnPrepareTimeout(const Gtrid& gtrid) {
+  auto it = live_.find(gtrid);
+  if (it == live_.end()) return;
+  it->second.prepare_timer.reset();
+  PrepareTimedOut event;
+  for (const Gid& gid : it->second.core.Awaited()) {
+    if (LinkOfHolder(it->second, gid) == nullptr) event.unreachable.push_back(gid);
+  }
+  Deliver(gtrid, event);
+}
+
+}  // namespace assent::coordinator

@@ -1,0 +1,356 @@
+// What crosses between the shells (gRPC services, agent links, the log) and the driver thread, as
+// plain values: no gRPC and no .proto here, so that the driver can be tested, and watched by
+// ThreadSanitizer, without either.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "coordinator/core/decision_table.h"
+#include "coordinator/core/inquiry.h"
+#include "coordinator/core/types.h"
+#include "txlog/decision_log.h"
+
+namespace assent::coordinator {
+
+// ---- Clients ------------------------------------------------------------------------------------
+
+// A word for programs beside the status; the numbers are those of assent.v1.Reason.
+enum class Reason : uint32_t {
+  kNone = 0,
+  kNotLeader = 1,
+  kForeignGtrid = 2,
+  kLimit = 3,
+  kNotActive = 5,
+  kUnknownResource = 7,
+  kKeyInUse = 8,
+};
+
+// Why a call was not served. Nothing was done, unless the message says otherwise.
+struct Refusal {
+  Status status;
+  Reason reason = Reason::kNone;
+  uint32_t retry_delay_ms = 0;
+  std::string gtrid;  // With kKeyInUse: the live transaction.
+};
+
+template <typename T>
+using Answer = std::variant<T, Refusal>;
+
+// Runs once, on the driver thread, and must not block.
+template <typename T>
+using Reply = std::function<void(Answer<T>)>;
+
+struct BeginAnswer {
+  Gtrid gtrid;
+  Duration remaining{};
+  // The client key's transaction committed before: `gtrid` is that one.
+  bool committed_before = false;
+};
+struct BeginCall {
+  Duration timeout{};  // Zero: the default.
+  std::string client_key;
+  std::string label;
+  Reply<BeginAnswer> reply;
+};
+
+struct PendingBranch {
+  Gid gid;
+  std::string reason;
+};
+struct CommitAnswer {
+  Outcome outcome = Outcome::kUnknown;
+  bool applied = false;
+  std::vector<PendingBranch> pending;
+  std::optional<AbortReason> abort;
+  bool heuristic = false;
+};
+struct CommitCall {
+  Gtrid gtrid;
+  bool wait_for_applied = true;
+  Reply<CommitAnswer> reply;
+};
+
+struct RollbackAnswer {
+  Outcome outcome = Outcome::kUnknown;
+  std::optional<AbortReason> abort;
+};
+struct RollbackCall {
+  Gtrid gtrid;
+  Reply<RollbackAnswer> reply;
+};
+
+// The numbers are those of assent.v1.State and assent.v1.BranchState.
+enum class ViewState : uint32_t {
+  kActive = 1,
+  kPreparing = 2,
+  kProposed = 3,
+  kCommitted = 4,
+  kAborted = 5,
+  kEnded = 6,
+  kHeuristic = 7,
+  kExpired = 8,
+};
+enum class BranchViewState : uint32_t {
+  kOpen = 1,
+  kPreparing = 2,
+  kPrepared = 3,
+  kReadOnly = 4,
+  kFailed = 5,
+  kCommitting = 6,
+  kCommitted = 7,
+  kRolledBack = 8,
+  kHeuristicRollback = 9,
+  kHeuristicCommit = 10,
+  kHazard = 11,
+};
+
+struct BranchView {
+  Gid gid;
+  BranchViewState state = BranchViewState::kOpen;
+  std::string agent;
+  std::string detail;
+  std::string evidence;
+  std::string kind;
+};
+struct TransactionView {
+  Gtrid gtrid;
+  std::optional<ViewState> state;  // Nothing: can't be known (a restored group).
+  std::optional<Outcome> outcome;
+  std::vector<BranchView> branches;
+  std::optional<AbortReason> abort;
+  std::string label;
+  std::string client_key;
+  Duration remaining{};
+  Duration age{};
+};
+struct GetCall {
+  Gtrid gtrid;
+  Reply<TransactionView> reply;
+};
+
+struct ListAnswer {
+  std::vector<TransactionView> transactions;
+  bool more = false;
+};
+struct ListCall {
+  uint32_t limit = 100;
+  std::vector<ViewState> states;  // Empty: all.
+  std::optional<Gtrid> after;
+  Reply<ListAnswer> reply;
+};
+
+struct AgentStatusView {
+  std::string agent_id;
+  std::string peer;
+  std::string version;
+  Duration connected{};
+  std::vector<std::string> resources;
+};
+struct ResourceStatusView {
+  std::string name;
+  std::string kind;
+  std::string identity;
+  std::string server;
+  uint32_t agents = 0;
+  uint64_t pending_branches = 0;
+};
+struct StatusAnswer {
+  std::string cluster;
+  std::string cluster_uuid;
+  uint32_t group = 0;
+  uint64_t incarnation = 0;
+  Term term = 0;
+  bool leader = false;
+  uint64_t applied_index = 0;
+  std::vector<AgentStatusView> agents;
+  std::vector<ResourceStatusView> resources;
+  uint64_t live = 0;
+  uint64_t unfinished = 0;
+  uint64_t heuristic = 0;
+};
+struct StatusCall {
+  Reply<StatusAnswer> reply;
+};
+
+struct ForgetAnswer {};
+struct ForgetCall {
+  Gtrid gtrid;
+  Reply<ForgetAnswer> reply;
+};
+
+// ---- Agents -------------------------------------------------------------------------------------
+
+// One connection of an agent; never used twice in a process.
+using LinkId = uint64_t;
+
+struct ServedResource {
+  std::string name;
+  std::string kind;
+  std::string identity;
+  std::string server;
+};
+struct AgentHello {
+  std::string agent_id;
+  uint64_t incarnation = 0;
+  std::vector<ServedResource> resources;
+  std::string cluster_uuid;  // Empty: not pinned yet.
+  uint64_t group_incarnation = 0;
+  std::string version;
+  std::string peer;
+};
+struct LeadershipNews {
+  Term term = 0;
+  bool leader = false;
+
+  bool operator==(const LeadershipNews&) const = default;
+};
+struct AgentWelcome {
+  GroupStart group;
+  LeadershipNews leadership;
+};
+
+// What an agent said, in one message or several.
+struct RegisterAsked {
+  uint64_t request = 0;
+  Gtrid gtrid;
+  std::string resource;
+};
+struct VoteCast {
+  Gid gid;
+  Vote vote = Vote::kNo;
+  std::string evidence;
+  BranchFailure failure;
+};
+struct LostReported {
+  Gid gid;
+  BranchFailure failure;
+};
+struct FinishReported {
+  Gid gid;
+  BranchViewState state = BranchViewState::kCommitting;
+  std::string detail;
+};
+struct AgentInput {
+  std::vector<RegisterAsked> registers;
+  std::vector<VoteCast> votes;
+  std::vector<LostReported> lost;
+  std::vector<FinishReported> finished;
+  std::vector<Gid> inquiries;
+};
+
+// What an agent is told, in one message.
+struct RegisterAnswer {
+  uint64_t request = 0;
+  std::optional<Gid> gid;  // Nothing: refused.
+  Duration remaining{};
+  Refusal refusal;
+};
+struct PrepareOrder {
+  Gid gid;
+  Duration remaining{};
+};
+struct FinishOrder {
+  Gid gid;
+  bool commit = false;
+  std::string evidence;
+};
+struct InquiryReply {
+  Gid gid;
+  AgentAnswer answer = AgentAnswer::kRetry;
+  std::string evidence;
+};
+struct AgentOutput {
+  std::optional<LeadershipNews> leadership;
+  std::vector<RegisterAnswer> registered;
+  std::vector<PrepareOrder> prepares;
+  std::vector<FinishOrder> finishes;
+  std::vector<InquiryReply> answers;
+  std::vector<Gid> forget;
+
+  bool empty() const {
+    return !leadership && registered.empty() && prepares.empty() && finishes.empty() &&
+           answers.empty() && forget.empty();
+  }
+};
+
+// The driver's end of one link. Thread-safe; never blocks: it queues.
+class AgentOutbox {
+ public:
+  virtual ~AgentOutbox() = default;
+  // One batch, in order after those before. Dropped if the link is gone.
+  virtual void Send(AgentOutput batch) = 0;
+  // Ends the link. LinkClosed follows from the link's own thread.
+  virtual void Close(Status why) = 0;
+  // When the agent was last heard of, a heartbeat at least.
+  virtual MonotonicTime LastHeard() const = 0;
+};
+
+struct LinkOpened {
+  LinkId link = 0;
+  AgentHello hello;
+  // Shared: the driver may still send while the link's own thread is taking it down.
+  std::shared_ptr<AgentOutbox> outbox;
+  // A refused link must not send LinkInput; LinkClosed of it is ignored.
+  Reply<AgentWelcome> reply;
+};
+struct LinkInput {
+  LinkId link = 0;
+  AgentInput input;
+};
+struct LinkClosed {
+  LinkId link = 0;
+};
+
+// ---- The log ------------------------------------------------------------------------------------
+
+struct LogSnapshot {
+  txlog::Index index = 0;
+  Term term = 0;
+  std::string state;
+};
+struct LogApplied {
+  std::vector<txlog::Applied> entries;
+};
+struct LogLeadership {
+  Term term = 0;
+  bool leader = false;
+};
+struct SnapshotWanted {};
+
+// A proposal was answered. What it was about:
+struct DecisionProposal {
+  Gtrid gtrid;
+};
+struct HeuristicProposal {
+  Heuristic record;
+};
+struct EndProposal {
+  std::vector<Gtrid> gtrids;
+};
+struct ForgetProposal {
+  Gtrid gtrid;
+};
+struct TickProposal {};
+using Proposal =
+    std::variant<DecisionProposal, HeuristicProposal, EndProposal, ForgetProposal, TickProposal>;
+struct ProposalAnswered {
+  Proposal about;
+  txlog::Fate fate = txlog::Fate::kInDoubt;
+};
+
+// ---- All of it ----------------------------------------------------------------------------------
+
+using DriverEvent = std::variant<BeginCall, CommitCall, RollbackCall, GetCall, ListCall, StatusCall,
+                                 ForgetCall, LinkOpened, LinkInput, LinkClosed, LogSnapshot,
+                                 LogApplied, LogLeadership, SnapshotWanted, ProposalAnswered>;
+
+}  // namespace assent::coordinator
