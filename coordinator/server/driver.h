@@ -49,6 +49,7 @@ class Driver final : public txlog::Listener {
   // Makes Run return, once what was posted before is handled; waiting clients hear UNAVAILABLE and
   // links are closed.
   void Stop() { inbox_.Close(); }
+  bool stopping() { return inbox_.closed(); }
 
   // txlog::Listener: called on the log thread, posts.
   void OnSnapshot(txlog::Index index, txlog::Term term, std::string state) override;
@@ -61,6 +62,8 @@ class Driver final : public txlog::Listener {
 
   // The log to propose to; before Run, and for as long as Run runs.
   void Attach(txlog::DecisionLog& log) { log_ = &log; }
+  // Called on the driver thread when the node begins (true) or ceases to serve; set before Run.
+  void OnServing(std::function<void(bool)> tell) { tell_serving_ = std::move(tell); }
   void Run();
   // What Run does, but returns when nothing waits: for tests that decide what time it is.
   void HandlePending();
@@ -198,6 +201,7 @@ class Driver final : public txlog::Listener {
   const Clock& clock_;
   const Codec& codec_;
   const std::function<void(Status)> on_fatal_;
+  std::function<void(bool)> tell_serving_ = [](bool) {};
   Inbox<DriverEvent> inbox_;
 
   // Below: the driver thread only.

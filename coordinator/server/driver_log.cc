@@ -141,6 +141,7 @@ void Driver::On(LogLeadership& event) {
 void Driver::LoseLeadership() {
   LogWarning("leadership_lost",
              {{"term", term_}, {"live", live_.size()}, {"unfinished", finishing_.size()}});
+  tell_serving_(false);
   if (!MutantOn(Mutant::kLiveKeptAcrossTerms)) {
     DestroyLive("this coordinator lost leadership: retry with the same gtrid at the new leader");
   }
@@ -176,6 +177,7 @@ void Driver::BecomeReady() {
     tick_set_ = true;
     timers_.Add(now_ + limits_.tick, {TimerKind::kTick, {}});
   }
+  tell_serving_(true);
 }
 
 void Driver::AnnounceLeadership() {

@@ -1,0 +1,79 @@
+// assentd: one coordinator node. A newcomer reads on in server.h.
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "coordinator/server/options.h"
+#include "coordinator/server/server.h"
+
+namespace {
+
+using assent::Status;
+
+constexpr int kFailure = 1;
+
+int Fail(const Status& why) {
+  std::fprintf(stderr, "assentd: %s\n", why.message().c_str());
+  return kFailure;
+}
+
+int Bootstrap(const assent::coordinator::Options& options) {
+  assent::Result<std::string> uuid = assent::coordinator::BootstrapNode(options);
+  if (!uuid.ok()) return Fail(uuid.status());
+  std::printf(
+      "%s is now the home of cluster %s (%s), node %llu. Start it with the same options, without "
+      "--bootstrap.\n",
+      options.data_dir.c_str(), options.cluster.c_str(), uuid->c_str(),
+      static_cast<unsigned long long>(options.node_id));
+  return 0;
+}
+
+// Signals are waited for by the main thread alone: blocked before any other thread is born.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+void LogOptions(const assent::OptionSet& set) {
+  std::string all;
+  for (const auto& [name, value] : set.Effective()) {
+    all += (all.empty() ? "" : " ") + name + "=" + value;
+  }
+  assent::LogInfo("options", {{"effective", all}});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  assent::coordinator::Options options;
+  assent::OptionSet set("assentd", "coordinator node of Assent");
+  assent::coordinator::DescribeOptions(set, options);
+  if (std::optional<int> exit_code = set.ParseMain(argc, argv)) return *exit_code;
+  assent::LogLevel level = assent::LogLevel::kInfo;
+  if (assent::ParseLogLevel(options.log_level, &level)) assent::SetLogLevel(level);
+  if (options.bootstrap) return Bootstrap(options);
+
+  sigset_t signals = BlockSignals();
+  LogOptions(set);
+  auto server = assent::coordinator::Server::Start(options, [](const Status& why) {
+    // The records that can't be read may be decisions: nothing may be answered without them.
+    std::_Exit(Fail(why));
+  });
+  if (!server.ok()) return Fail(server.status());
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  assent::LogInfo("stopping", {{"signal", signal_number}});
+  server->reset();
+  assent::LogInfo("stopped");
+  return 0;
+}

@@ -1,0 +1,168 @@
+#include "coordinator/server/options.h"
+
+#include "base/ids.h"
+#include "base/rpc/listener.h"
+
+namespace assent::coordinator {
+namespace {
+
+constexpr uint64_t kDayMs = 24 * 3'600'000ull;
+
+void DescribeIdentity(OptionSet& set, Options& o) {
+  set.Add("cluster", &o.cluster,
+          "Name of the cluster: it stands in every gtrid, so it must differ from that of every "
+          "other cluster that uses the same databases. A letter, then up to 15 of a-z, 0-9, '-'.")
+      .Required("example");
+  set.Add("node_id", &o.node_id, "Number of this node in its group.").Between(1, 1'000'000);
+  set.Add("data_dir", &o.data_dir,
+          "Where the decision log lives. Needs a disk that keeps what it has forced; losing it "
+          "loses the outcomes of unfinished transactions.")
+      .Required("/var/lib/assent/assentd");
+  set.Add("listen", &o.listen,
+          "Address for clients and agents, HOST:PORT. Anything but loopback needs certificates.");
+  rpc::AddTlsOptions(set, &o.tls);
+  set.Add("bootstrap", &o.bootstrap,
+          "Initialise the empty data_dir as a new group, and exit. Give it once, as the flag "
+          "--bootstrap, never in the file.");
+  set.Add("log_level", &o.log_level, "Least severe lines that are logged.")
+      .OneOf({"debug", "info", "warning", "error"});
+}
+
+void DescribeLimits(OptionSet& set, Options& o) {
+  set.Add("live_transactions_max", &o.live_transactions_max,
+          "Transactions begun and not decided; beyond it Begin answers RESOURCE_EXHAUSTED.")
+      .Between(1, 1'000'000)
+      .Unit("transactions");
+  set.Add("queue_max", &o.queue_max,
+          "Calls that may wait for the driver thread; beyond it they answer RESOURCE_EXHAUSTED.")
+      .Between(16, 1'000'000)
+      .Unit("calls");
+  set.Add("agents_max", &o.agents_max, "Agents that may be connected.")
+      .Between(1, 10'000)
+      .Unit("agents");
+  set.Add("client_keys_max", &o.client_keys_max,
+          "Client keys kept; beyond it Begin with a key answers RESOURCE_EXHAUSTED, none is "
+          "forgotten early. The same on every node of a group.")
+      .Between(1, 100'000'000)
+      .Unit("keys");
+  set.Add("message_bytes_max", &o.message_bytes_max, "Largest message that is received.")
+      .Between(64 << 10, 64 << 20)
+      .Unit("bytes");
+}
+
+void DescribeTimes(OptionSet& set, Options& o) {
+  set.Add("transaction_timeout_ms", &o.transaction_timeout,
+          "Time from Begin within which Commit must arrive, where Begin names none.")
+      .Between(10, kDayMs);
+  set.Add("transaction_timeout_max_ms", &o.transaction_timeout_max,
+          "Longest time that Begin may ask for.")
+      .Between(10, kDayMs);
+  set.Add("prepare_timeout_ms", &o.prepare_timeout,
+          "How long Commit waits for the votes of agents before the transaction is aborted.")
+      .Between(10, 600'000);
+  set.Add("apply_wait_ms", &o.apply_wait,
+          "How long Commit waits, once it is decided, for every database to apply it; then it "
+          "answers COMMITTED with the branches that are pending.")
+      .Between(0, 600'000);
+  set.Add("resend_interval_ms", &o.resend_interval,
+          "After how long an unanswered COMMIT is sent to the agent again; each time twice as "
+          "late.")
+      .Between(10, 600'000);
+  set.Add("resend_interval_max_ms", &o.resend_interval_max, "The latest that it is sent again.")
+      .Between(10, 3'600'000);
+  set.Add("link_silence_max_ms", &o.link_silence_max,
+          "An agent that is silent for so long (heartbeats flow every 300 ms) is taken for gone.")
+      .Between(1'000, 60'000);
+  set.Add("tick_interval_ms", &o.tick_interval,
+          "The step in which retention is counted; each costs one small record.")
+      .Between(100, 3'600'000);
+  set.Add("outcome_retention_ms", &o.outcome_retention,
+          "How long the outcome of a finished transaction is remembered; later it is EXPIRED. The "
+          "same on every node of a group.")
+      .Between(60'000, 366 * kDayMs);
+  set.Add("client_key_retention_ms", &o.client_key_retention,
+          "How long a client key of a committed transaction is remembered. The same on every node "
+          "of a group.")
+      .Between(1'000, 366 * kDayMs);
+}
+
+void DescribeLog(OptionSet& set, Options& o) {
+  set.Add("segment_bytes", &o.segment_bytes, "Size of a log file, made ahead.")
+      .Between(64 << 10, 1 << 30)
+      .Unit("bytes");
+  set.Add("snapshot_log_bytes", &o.snapshot_log_bytes,
+          "A snapshot is written, and older log files dropped, after so much log. Less shortens a "
+          "start, more saves writing.")
+      .Between(64 << 10, uint64_t{64} << 30)
+      .Unit("bytes");
+}
+
+}  // namespace
+
+void DescribeOptions(OptionSet& set, Options& options) {
+  DescribeIdentity(set, options);
+  DescribeLimits(set, options);
+  DescribeTimes(set, options);
+  DescribeLog(set, options);
+  set.AddCheck([&options] { return ValidateOptions(options); });
+}
+
+std::vector<std::string> ValidateOptions(const Options& o) {
+  std::vector<std::string> problems;
+  if (!o.cluster.empty() && !IsClusterName(o.cluster)) {
+    problems.push_back("cluster = '" + o.cluster +
+                       "': must be a letter, then up to 15 of a-z, 0-9, '-'");
+  }
+  if (Status listen = rpc::CheckListenAddress("listen", o.listen, !o.tls.empty()); !listen.ok()) {
+    problems.push_back(listen.message());
+  }
+  for (std::string& problem : rpc::CheckTlsFiles(o.tls, rpc::Side::kServer)) {
+    problems.push_back(std::move(problem));
+  }
+  if (o.transaction_timeout > o.transaction_timeout_max) {
+    problems.push_back("transaction_timeout_ms = " + std::to_string(o.transaction_timeout.count()) +
+                       " is more than transaction_timeout_max_ms = " +
+                       std::to_string(o.transaction_timeout_max.count()));
+  }
+  if (o.resend_interval > o.resend_interval_max) {
+    problems.push_back(
+        "resend_interval_ms = " + std::to_string(o.resend_interval.count()) +
+        " is more than resend_interval_max_ms = " + std::to_string(o.resend_interval_max.count()));
+  }
+  // What is alive must never be forgotten.
+  if (o.outcome_retention < 2 * (o.transaction_timeout_max + o.tick_interval)) {
+    problems.push_back("outcome_retention_ms = " + std::to_string(o.outcome_retention.count()) +
+                       " must be at least twice transaction_timeout_max_ms + tick_interval_ms = " +
+                       std::to_string(o.transaction_timeout_max.count() + o.tick_interval.count()));
+  }
+  if (o.client_key_retention < o.tick_interval) {
+    problems.push_back(
+        "client_key_retention_ms = " + std::to_string(o.client_key_retention.count()) +
+        " is less than tick_interval_ms = " + std::to_string(o.tick_interval.count()));
+  }
+  return problems;
+}
+
+Limits LimitsOf(const Options& o) {
+  Limits limits;
+  limits.live_transactions_max = o.live_transactions_max;
+  limits.queue_max = o.queue_max;
+  limits.agents_max = o.agents_max;
+  limits.transaction_timeout = o.transaction_timeout;
+  limits.transaction_timeout_max = o.transaction_timeout_max;
+  limits.prepare_timeout = o.prepare_timeout;
+  limits.apply_wait = o.apply_wait;
+  limits.resend = o.resend_interval;
+  limits.resend_max = o.resend_interval_max;
+  limits.tick = o.tick_interval;
+  auto ticks = [&](std::chrono::milliseconds time) {
+    return static_cast<uint64_t>((time.count() + o.tick_interval.count() - 1) /
+                                 o.tick_interval.count());
+  };
+  limits.table.outcome_retention_ticks = ticks(o.outcome_retention);
+  limits.table.key_retention_ticks = ticks(o.client_key_retention);
+  limits.table.keys_max = o.client_keys_max;
+  return limits;
+}
+
+}  // namespace assent::coordinator
