@@ -135,8 +135,9 @@ Branch::Actions Branch::On(const PrepareAsked& event) {
         phase_ = Phase::kRollingBack;
         refusal_ = {.cause = Cause::kPreparedLimit,
                     .code = "",
-                    .message = "no slot left for a prepared branch in the database; retry later, or "
-                               "raise its limit"};
+                    .message =
+                        "no slot left for a prepared branch in the database; retry later, or "
+                        "raise its limit"};
         actions.push_back(SendVote{.vote = Vote::kNo, .evidence = "", .refusal = refusal_});
         actions.push_back(RollBackSession{});
       } else {
@@ -258,9 +259,8 @@ Branch::Actions Branch::On(const AbortTold& event) {
   switch (phase_) {
     case Phase::kOpen:
       told_abort_ = true;
-      refusal_ = {.cause = Cause::kUnknownBranch,
-                  .code = "",
-                  .message = "the transaction was rolled back"};
+      refusal_ = {
+          .cause = Cause::kUnknownBranch, .code = "", .message = "the transaction was rolled back"};
       phase_ = Phase::kRollingBack;
       if (working_) {
         actions.push_back(InterruptWork{});

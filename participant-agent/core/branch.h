@@ -183,9 +183,7 @@ class Branch {
   // Nothing runs in the database and nothing will, unless the database lists it again.
   bool over() const { return phase_ == Phase::kFinished || phase_ == Phase::kGone; }
   // The coordinator must have logged it before it may be forgotten: committed or heuristic.
-  bool needs_forget() const {
-    return phase_ == Phase::kFinished && report_ != Report::kRolledBack;
-  }
+  bool needs_forget() const { return phase_ == Phase::kFinished && report_ != Report::kRolledBack; }
   bool working() const { return working_; }
   bool heuristic() const {
     return phase_ == Phase::kFinished &&

@@ -40,7 +40,8 @@ std::optional<ClusterPin> ParsePin(const std::string& text) {
   const size_t first = text.find(' ');
   const size_t last = text.rfind(' ');
   if (first == std::string::npos || first == last) return std::nullopt;
-  ClusterPin pin{.cluster = text.substr(0, first), .uuid = text.substr(first + 1, last - first - 1)};
+  ClusterPin pin{.cluster = text.substr(0, first),
+                 .uuid = text.substr(first + 1, last - first - 1)};
   if (!ParseHex16(std::string_view(text).substr(last + 1), &pin.group_incarnation)) {
     return std::nullopt;
   }
@@ -134,7 +135,8 @@ Status Journal::Load() {
   JournalContents contents = DecodeJournal(bytes);
   auto damaged = [&](const std::string& what) {
     return DataLoss(path_ + " is damaged at offset " + std::to_string(contents.good_bytes) + ": " +
-                    what + ". Remedy: restore the file, or move it away; the agent then starts "
+                    what +
+                    ". Remedy: restore the file, or move it away; the agent then starts "
                     "with an empty journal, which costs only the proof of who committed branches "
                     "that were being finished");
   };

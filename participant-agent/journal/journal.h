@@ -1,5 +1,5 @@
-// The agent's journal: who the agent is, which cluster it belongs to, and which commits it was about
-// to do (docs/protocols.md, "Log records"). In mode A the databases are the agent's memory of
+// The agent's journal: who the agent is, which cluster it belongs to, and which commits it was
+// about to do (docs/protocols.md, "Log records"). In mode A the databases are the agent's memory of
 // branches; this file only tells "I did it" from "somebody else did".
 //
 // One file, `agent.journal`, and a lock file beside it. Not thread-safe: the driver thread owns it.

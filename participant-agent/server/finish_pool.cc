@@ -67,9 +67,8 @@ void FinishPool::Perform(const Task& task, std::unique_ptr<adapters::FinishSessi
   if (session == nullptr) {
     auto opened = manager_.OpenFinishSession();
     if (auto* error = std::get_if<adapters::WorkError>(&opened)) {
-      done.answer = {.finish = FinishClass::kTransient,
-                     .detail = "database: " + error->detail,
-                     .sent = false};
+      done.answer = {
+          .finish = FinishClass::kTransient, .detail = "database: " + error->detail, .sent = false};
       driver_.Post(std::move(done));
       return;
     }

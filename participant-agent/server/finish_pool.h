@@ -1,5 +1,6 @@
 // The sessions and threads of one resource that commit and roll back prepared branches. Never lent
-// to work: the branch that blocks the work sessions would wait for itself (docs/protocols.md 16.12).
+// to work: the branch that blocks the work sessions would wait for itself
+// (docs/protocols.md 16.12).
 #pragma once
 
 #include <memory>

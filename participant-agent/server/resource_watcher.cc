@@ -74,10 +74,8 @@ bool ResourceWatcher::List(bool ask_all) {
   const MonotonicTime began = std::chrono::steady_clock::now();
   auto listed = session_->Recover();
   if (!listed.ok()) return unreachable(listed.status().message());
-  driver_.Post(ResourceListed{.resource = resource_,
-                              .listed = *std::move(listed),
-                              .began = began,
-                              .ask_all = ask_all});
+  driver_.Post(ResourceListed{
+      .resource = resource_, .listed = *std::move(listed), .began = began, .ask_all = ask_all});
   return true;
 }
 

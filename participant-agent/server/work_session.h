@@ -43,8 +43,7 @@ class SessionThread {
     FinishOnSession action;
   };
   struct CloseTask {};
-  using Task =
-      std::variant<StartTask, RunTask, PrepareTask, RollBackTask, FinishTask, CloseTask>;
+  using Task = std::variant<StartTask, RunTask, PrepareTask, RollBackTask, FinishTask, CloseTask>;
 
   SessionThread(adapters::ResourceManager& manager, EventInbox& driver);
   ~SessionThread();  // Interrupts what runs, closes the connection: unprepared work rolls back.

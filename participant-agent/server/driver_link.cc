@@ -1,0 +1,366 @@
+// The driver's half that faces coordinators and databases.
+#include <algorithm>
+#include <utility>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "participant-agent/server/convert.h"
+#include "participant-agent/server/driver.h"
+
+namespace assent::agent {
+namespace {
+
+// How long a hello waits for databases to be probed, so that most agents say all at once.
+constexpr auto kProbePatience = std::chrono::seconds(2);
+
+}  // namespace
+
+Driver::Peer* Driver::PeerOf(const Link* link) {
+  for (Peer& peer : peers_) {
+    if (peer.link == link) return &peer;
+  }
+  return nullptr;
+}
+
+Driver::Peer* Driver::Leader() {
+  Peer* best = nullptr;
+  for (Peer& peer : peers_) {
+    if (peer.accepted && peer.leader && (best == nullptr || peer.term > best->term)) best = &peer;
+  }
+  return best;
+}
+
+void Driver::SayHello() {
+  hello_due_.reset();
+  v1::Hello hello;
+  hello.set_agent_id(options_.agent_id);
+  hello.set_agent_incarnation(journal_.agent_incarnation());
+  hello.set_version(std::string(Version()));
+  if (journal_.pin().has_value() && !repin_) {
+    hello.set_cluster_uuid(journal_.pin()->uuid);
+    hello.set_group_incarnation(journal_.pin()->group_incarnation);
+  }
+  for (const auto& [name, resource] : resources_) {
+    if (!resource.report.has_value() || !resource.refusal.empty()) continue;
+    v1::ServedResource* served = hello.add_resources();
+    served->set_name(name);
+    const std::string& server = resource.report->server;
+    served->set_kind(resource.options.kind == "postgresql"       ? "postgresql"
+                     : server.find("Maria") != std::string::npos ? "mariadb"
+                                                                 : "mysql");
+    served->set_identity(resource.report->identity);
+    served->set_server(server);
+  }
+  for (Peer& peer : peers_) {
+    peer.accepted = false;
+    peer.leader = false;
+    peer.out.Clear();
+    peer.link->SetHello(hello);
+  }
+}
+
+bool Driver::CheckPin(Peer& peer, const v1::Welcome& welcome) {
+  const ClusterPin heard{.cluster = welcome.cluster(),
+                         .uuid = welcome.cluster_uuid(),
+                         .group_incarnation = welcome.group_incarnation()};
+  if (!IsClusterName(heard.cluster) || heard.uuid.empty()) {
+    LogError("link_refused",
+             {{"coordinator", peer.link->target()}, {"error", "its welcome names no cluster"}});
+    return false;
+  }
+  const std::optional<ClusterPin>& pin = journal_.pin();
+  const bool repin = std::exchange(repin_, false);
+  if (pin == heard) return true;
+  if (pin.has_value() && !repin) {
+    LogError("link_refused",
+             {{"coordinator", peer.link->target()},
+              {"error", "it belongs to another cluster, or its group was restored or set up anew"},
+              {"pinned_cluster", pin->cluster},
+              {"pinned_uuid", pin->uuid},
+              {"pinned_group_incarnation", pin->group_incarnation},
+              {"cluster", heard.cluster},
+              {"uuid", heard.uuid},
+              {"group_incarnation", heard.group_incarnation},
+              {"remedy", "if that is meant, start the agent once with --repin"}});
+    return false;
+  }
+  if (Status status = journal_.Pin(heard); !status.ok()) {
+    LogError("pin_failed", {{"error", status.message()}});
+    return false;
+  }
+  LogInfo("pinned", {{"cluster", heard.cluster},
+                     {"uuid", heard.uuid},
+                     {"group_incarnation", heard.group_incarnation}});
+  return true;
+}
+
+void Driver::On(LinkWelcomed& event) {
+  Peer& peer = *PeerOf(event.link);
+  peer.out.Clear();
+  peer.accepted = CheckPin(peer, event.welcome);
+  if (!peer.accepted) {
+    peer.link->Refuse();
+    return;
+  }
+  LogInfo("link_up", {{"coordinator", peer.link->target()},
+                      {"term", event.welcome.leadership().term()},
+                      {"leader", event.welcome.leadership().leader()}});
+  peer.leader = false;  // What it missed is said again, also to the same leader.
+  SetLeadership(peer, event.welcome.leadership());
+  if (resources_.empty()) StartResources();
+}
+
+void Driver::On(LinkDown& event) {
+  Peer& peer = *PeerOf(event.link);
+  if (peer.accepted) LogInfo("link_down", {{"coordinator", peer.link->target()}});
+  peer.accepted = false;
+  peer.leader = false;
+  peer.out.Clear();
+}
+
+void Driver::SetLeadership(Peer& peer, const v1::Leadership& leadership) {
+  const bool came = leadership.leader() && (!peer.leader || peer.term != leadership.term());
+  peer.leader = leadership.leader();
+  peer.term = leadership.term();
+  if (came && Leader() == &peer) LeaderCame(peer);
+}
+
+void Driver::LeaderCame(Peer& peer) {
+  // Steps may erase nothing, but they post; the set of branches stays the same meanwhile.
+  for (auto& [gid, live] : live_) {
+    if (gid.gtrid.epoch < peer.term) Deliver(gid, live, LaterEpochAnnounced{});
+    Deliver(gid, live, agent::LeaderCame{});
+  }
+  for (const auto& [request_id, key] : registering_) SendRegister(openings_.at(key));
+  for (auto& [name, resource] : resources_) resource.watcher->AskAllNow();
+}
+
+void Driver::On(LinkSaid& event) {
+  Peer& peer = *PeerOf(event.link);
+  if (!peer.accepted) return;
+  v1::CoordinatorMessage& said = event.message;
+  if (said.has_leadership()) SetLeadership(peer, said.leadership());
+  for (const v1::BranchRegistered& registered : said.registered()) Registered(registered);
+  for (const v1::PrepareBranch& prepare : said.prepares()) Prepare(peer, prepare);
+  for (const v1::FinishBranch& finish : said.finishes()) {
+    Finish(finish.gid(), finish.commit(), finish.evidence());
+  }
+  for (const v1::InquiryAnswer& answer : said.answers()) Answered(answer);
+  for (const std::string& gid : said.forget()) Forget(gid);
+}
+
+Driver::Resource* Driver::ResourceOf(const std::string& gid_text, Gid* gid) {
+  auto parsed = ParseGid(gid_text);
+  if (parsed.ok() && journal_.pin().has_value() &&
+      parsed->gtrid.cluster == journal_.pin()->cluster) {
+    auto it = resources_.find(parsed->bqual.resource);
+    if (it != resources_.end()) {
+      *gid = *std::move(parsed);
+      return &it->second;
+    }
+  }
+  LogWarning("foreign_gid", {{"gid", gid_text}});
+  return nullptr;
+}
+
+void Driver::Prepare(Peer& peer, const v1::PrepareBranch& prepare) {
+  auto gid = ParseGid(prepare.gid());
+  Live* live = gid.ok() ? Find(*gid) : nullptr;
+  if (live != nullptr) {
+    const bool room = live->resource->prepared < PreparedLimit(*live->resource);
+    Deliver(*gid, *live, PrepareAsked{.room = room});
+    return;
+  }
+  // Never heard of, or lost with the agent's memory: it can't have been prepared by a vote of ours
+  // that still counts.
+  v1::BranchVote* vote = peer.out.add_votes();
+  vote->set_gid(prepare.gid());
+  vote->set_vote(v1::BranchVote::NO);
+  vote->set_cause(v1::BRANCH_CAUSE_UNKNOWN_BRANCH);
+  vote->set_message("agent " + options_.agent_id +
+                    " does not know the branch: it restarted since, or never opened it");
+}
+
+Driver::Live* Driver::Adopt(const Gid& gid, Resource& resource, const std::string& evidence) {
+  if (!resource.finishers) return nullptr;
+  Live& live = live_[gid];
+  live.resource = &resource;
+  live.core = Branch::Adopted(evidence, FromJournal(journal_.WordOn(gid)));
+  live.since = std::chrono::steady_clock::now();
+  ++resource.prepared;
+  return &live;
+}
+
+void Driver::Finish(const std::string& gid_text, bool commit, const std::string& evidence) {
+  Gid gid;
+  Resource* resource = ResourceOf(gid_text, &gid);
+  if (resource == nullptr) return;
+  Live* live = Find(gid);
+  if (live == nullptr) {
+    // Prepared by another agent, or before this one was started: the database knows.
+    live = Adopt(gid, *resource, evidence);
+    LogInfo("recovery", {{"gtrid", ToString(gid.gtrid)},
+                         {"resource", gid.bqual.resource},
+                         {"decision", commit ? "commit" : "abort"}});
+  }
+  if (commit) {
+    Deliver(gid, *live, CommitTold{.evidence = evidence});
+  } else {
+    Deliver(gid, *live, AbortTold{.evidence = evidence});
+  }
+}
+
+void Driver::Answered(const v1::InquiryAnswer& answer) {
+  Gid gid;
+  Resource* resource = ResourceOf(answer.gid(), &gid);
+  if (resource == nullptr) return;
+  const MonotonicTime now = std::chrono::steady_clock::now();
+  if (answer.answer() == v1::InquiryAnswer::COMMIT || answer.answer() == v1::InquiryAnswer::ABORT) {
+    // Told for a prepared branch; an open one hears of its end otherwise.
+    Finish(answer.gid(), answer.answer() == v1::InquiryAnswer::COMMIT, answer.evidence());
+  } else if (answer.answer() == v1::InquiryAnswer::HAZARD ||
+             answer.answer() == v1::InquiryAnswer::FOREIGN) {
+    resource->scan.Answered(gid, LastAnswer::kLeaveAlone, now);
+    LogError("left_prepared",
+             {{"gid", answer.gid()},
+              {"answer", v1::InquiryAnswer::Answer_Name(answer.answer())},
+              {"inspect", resource->manager->HandSql(gid).inspect},
+              {"remedy",
+               "nobody can tell what was decided: compare the databases, then finish it "
+               "by hand"}});
+  } else {
+    resource->scan.Answered(
+        gid,
+        answer.answer() == v1::InquiryAnswer::PENDING ? LastAnswer::kPending : LastAnswer::kRetry,
+        now);
+  }
+}
+
+void Driver::Forget(const std::string& gid_text) {
+  auto gid = ParseGid(gid_text);
+  if (!gid.ok()) return;
+  Live* live = Find(*gid);
+  if (live != nullptr && !live->core.over()) return;
+  ASSENT_FAILPOINT("agent.forget.before");
+  journal_.Forget(*gid);
+  ASSENT_FAILPOINT("agent.forget.after");
+  Erase(*gid);
+}
+
+size_t Driver::PreparedLimit(const Resource& resource) const {
+  const size_t most = resource.report.has_value() ? resource.report->prepared_max : 0;
+  if (most == 0) return SIZE_MAX;  // None known.
+  return most - std::min(most - 1, std::max<size_t>(1, most / 10));
+}
+
+void Driver::StartResources() {
+  hello_due_ = std::chrono::steady_clock::now() + kProbePatience;
+  for (const ResourceOptions& options : options_.resources) {
+    auto [it, added] =
+        resources_.try_emplace(options.name, options, Duration(options_.inquiry_age));
+    Resource& resource = it->second;
+    resource.manager = factory_(options, journal_.pin()->cluster);
+    resource.sessions =
+        std::make_unique<SessionPool>(*resource.manager, inbox_, options_.sessions_max);
+    resource.finishers =
+        std::make_unique<FinishPool>(*resource.manager, inbox_, options_.finish_sessions);
+    resource.watcher = std::make_unique<ResourceWatcher>(options.name, *resource.manager, inbox_,
+                                                         Duration(options_.recovery_scan_interval));
+  }
+}
+
+void Driver::On(ResourceProbed& event) {
+  Resource& resource = resources_.at(event.resource);
+  std::string refusal;
+  for (const adapters::Finding& finding : event.report.findings) {
+    const std::string text = finding.name + " is " + finding.value + ": " + finding.remedy;
+    Log(finding.fatal ? LogLevel::kError : LogLevel::kWarning,
+        finding.fatal ? "resource_refused" : "resource_finding",
+        {{"resource", event.resource},
+         {"setting", finding.name},
+         {"value", finding.value},
+         {"remedy", finding.remedy}});
+    if (finding.fatal) refusal += (refusal.empty() ? "" : "; ") + text;
+  }
+  if (resource.report.has_value() && resource.report->identity != event.report.identity) {
+    refusal = "its database was " + resource.report->identity + " and is now " +
+              event.report.identity +
+              ": point the resource back, or restart the agent if that is "
+              "meant";
+    LogError("resource_refused", {{"resource", event.resource}, {"error", refusal}});
+    event.report = *resource.report;
+  }
+  const bool news = !resource.report.has_value() || resource.refusal != refusal ||
+                    resource.report->server != event.report.server;
+  if (refusal.empty() && (news || !resource.unreachable.empty())) {
+    LogInfo("resource_ready", {{"resource", event.resource},
+                               {"server", event.report.server},
+                               {"identity", event.report.identity},
+                               {"prepared_max", event.report.prepared_max}});
+  }
+  resource.report = std::move(event.report);
+  resource.refusal = std::move(refusal);
+  resource.unreachable.clear();
+  const bool all_known = std::all_of(resources_.begin(), resources_.end(),
+                                     [](const auto& r) { return r.second.report.has_value(); });
+  if (news && (all_known || !hello_due_.has_value())) SayHello();
+}
+
+void Driver::On(ResourceUnreachable& event) {
+  Resource& resource = resources_.at(event.resource);
+  if (resource.unreachable.empty()) {
+    LogWarning("resource_unreachable", {{"resource", event.resource}, {"error", event.detail}});
+  }
+  resource.unreachable = event.detail.empty() ? "unknown" : event.detail;
+}
+
+void Driver::On(ResourceListed& event) {
+  Resource& resource = resources_.at(event.resource);
+  std::vector<ListedBranch> listed;
+  listed.reserve(event.listed.size());
+  for (adapters::PreparedBranch& branch : event.listed) {
+    listed.push_back({.gid = std::move(branch.gid), .evidence = std::move(branch.evidence)});
+  }
+  auto know = [this](const Gid& gid) -> Known {
+    const Live* live = Find(gid);
+    if (live == nullptr) return {};
+    switch (live->core.phase()) {
+      case Branch::Phase::kOpen:
+      case Branch::Phase::kPreparing:
+      case Branch::Phase::kRollingBack:
+        return {.knowledge = Knowledge::kAtWork, .since = live->since};
+      case Branch::Phase::kPrepared:
+        return {.knowledge = Knowledge::kPrepared, .since = live->since};
+      case Branch::Phase::kFinishing:
+        return {.knowledge = Knowledge::kFinishing, .since = live->since};
+      case Branch::Phase::kFinished:
+      case Branch::Phase::kGone:
+        break;
+    }
+    return {.knowledge = Knowledge::kOver, .since = live->since};
+  };
+  Peer* leader = Leader();
+  ScanVerdict verdict = resource.scan.Listed(listed, event.began, event.ask_all, know);
+  for (const Gid& gid : verdict.relisted) {
+    LogWarning("listed_again", {{"gid", ToString(gid)}, {"resource", event.resource}});
+    openings_.erase(Find(gid)->open_key);
+    live_.erase(gid);
+  }
+  for (const Gid& gid : verdict.gone) {
+    LogWarning("prepared_branch_gone", {{"gid", ToString(gid)}, {"resource", event.resource}});
+    if (leader == nullptr) continue;
+    v1::BranchLost* lost = leader->out.add_lost();
+    lost->set_gid(ToString(gid));
+    lost->set_cause(v1::BRANCH_CAUSE_CONNECTION_LOST);
+    lost->set_message("the database listed this prepared branch and does no more");
+  }
+  if (leader == nullptr) return;  // The next one is told of all.
+  for (const ListedBranch& branch : verdict.inquire) {
+    v1::Inquiry* inquiry = leader->out.add_inquiries();
+    inquiry->set_gid(ToString(branch.gid));
+    inquiry->set_evidence(branch.evidence);
+  }
+}
+
+}  // namespace assent::agent

@@ -1,0 +1,188 @@
+#include "participant-agent/server/options.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include "base/ids.h"
+#include "base/rpc/listener.h"
+
+namespace assent::agent {
+
+void AddOptions(OptionSet& set, Options* options) {
+  set.Add("agent_id", &options->agent_id,
+          "Names this agent; unique in the cluster and the same at every start.")
+      .Required("orders-1");
+  set.Add("data_dir", &options->data_dir, "Where the agent's journal lives; its own directory.")
+      .Required("/var/lib/assent-agent");
+  set.Add("coordinators", &options->coordinators,
+          "Every coordinator node as host:port; the agent dials all of them.");
+  set.Add("listen", &options->listen,
+          "Where BranchService listens for services: unix:PATH or host:port. Without TLS only "
+          "loopback addresses.");
+  rpc::AddTlsOptions(set, &options->tls);
+  set.Add("sessions_max", &options->sessions_max,
+          "Database connections for branches, of each resource; so many branches can be open at "
+          "once. Keep it below the connections that the database allows.")
+      .Between(1, 1'000)
+      .Unit("sessions");
+  set.Add("finish_sessions", &options->finish_sessions,
+          "Database connections kept for committing and rolling back, of each resource. More help "
+          "only when commits wait for the database's disk.")
+      .Between(1, 64)
+      .Unit("sessions");
+  set.Add("recovery_scan_interval_ms", &options->recovery_scan_interval,
+          "How often each database is asked for prepared branches.")
+      .Between(50, 600'000);
+  set.Add("inquiry_age_ms", &options->inquiry_age,
+          "A prepared branch that waits longer is asked about at the coordinator. Trades questions "
+          "against delay; nothing is ever decided by age.")
+      .Between(50, 600'000);
+  set.Add("lock_timeout_ms", &options->lock_timeout,
+          "How long a statement waits for a lock unless Open says otherwise. Keep it below the "
+          "transactions' deadline.")
+      .Between(1, 3'600'000);
+  set.Add("log_level", &options->log_level, "What is logged to standard error.")
+      .OneOf({"debug", "info", "warning", "error"});
+  set.Add("repin", &options->repin,
+          "Accept once that the coordinators belong to another cluster, or to a group that was "
+          "restored or set up anew. Branches of the cluster before are left alone from then on.");
+  set.AddTables<ResourceOptions>(
+      "resource", &options->resources,
+      "One database that this agent serves; repeat the table for more.",
+      [](ResourceOptions& row, OptionSet& fields) {
+        fields.Add("name", &row.name, "The resource's name, as services use it in Open.")
+            .Required("orders_pg");
+        fields.Add("kind", &row.kind, "Which database it is.")
+            .OneOf({"postgresql", "mariadb", "mysql"});
+        fields.Add("host", &row.host,
+                   "Name or address, or the unix socket: PostgreSQL's directory, MariaDB's file.");
+        fields.Add("port", &row.port, "0: the database's default port.").Between(0, 65'535);
+        fields.Add("database", &row.database, "The database to work in.").Required("orders");
+        fields.Add("user", &row.user, "The database user that all branches run as.")
+            .Required("assent");
+        fields.Add("password_file", &row.password_file,
+                   "A file with the password in its first line, readable by the agent alone.");
+        fields
+            .Add("password_env", &row.password_env,
+                 "Instead: the environment variable that holds the password.")
+            .NamesEnvironment();
+        fields.Add("tls_ca_file", &row.tls_ca_file,
+                   "Set: TLS to the database, verified against this CA, or no connection.");
+        fields.Add("identity", &row.identity,
+                   "MariaDB: a text that names this server's data for good, since it has no "
+                   "identity of its own.");
+      });
+  set.AddCheck([options] { return ValidateOptions(*options); });
+}
+
+namespace {
+
+bool IsHostPort(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) return false;
+  const std::string port = text.substr(colon + 1);
+  return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos &&
+         std::stoi(port) >= 1 && std::stoi(port) <= 65'535;
+}
+
+void CheckResource(const ResourceOptions& resource, size_t index, std::set<std::string>* names,
+                   std::vector<std::string>* problems) {
+  const std::string where = "resource[" + std::to_string(index) + "]";
+  if (!resource.name.empty() && !IsResourceName(resource.name)) {
+    problems->push_back(where + ".name is \"" + resource.name +
+                        "\": give it a small letter, then small letters, digits or _, at most 32 "
+                        "in all");
+  }
+  if (!resource.name.empty() && !names->insert(resource.name).second) {
+    problems->push_back(where + ".name \"" + resource.name +
+                        "\" stands twice: give each resource a name of its own");
+  }
+  if (resource.host.empty()) {
+    problems->push_back(where + ".host is empty: give a name, an address, or a unix socket");
+  }
+  if (!resource.password_file.empty() && !resource.password_env.empty()) {
+    problems->push_back(where + ": password_file and password_env are both given: keep one");
+  } else if (auto password = ReadPassword(resource); !password.ok()) {
+    problems->push_back(where + ": " + password.status().message());
+  }
+  if (!resource.tls_ca_file.empty() && ::access(resource.tls_ca_file.c_str(), R_OK) != 0) {
+    problems->push_back(where + ".tls_ca_file is \"" + resource.tls_ca_file +
+                        "\": " + std::strerror(errno));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> ValidateOptions(const Options& options) {
+  std::vector<std::string> problems;
+  if (options.agent_id.size() > kAgentIdBytesMax) {
+    problems.push_back("agent_id has " + std::to_string(options.agent_id.size()) +
+                       " bytes: at most " + std::to_string(kAgentIdBytesMax));
+  }
+  if (options.coordinators.empty()) {
+    problems.push_back("coordinators is empty: give every coordinator node as host:port");
+  }
+  for (const std::string& coordinator : options.coordinators) {
+    if (!IsHostPort(coordinator)) {
+      problems.push_back("coordinators has \"" + coordinator + "\": give host:port");
+    }
+  }
+  if (Status status = rpc::CheckListenAddress("listen", options.listen, !options.tls.empty());
+      !status.ok()) {
+    problems.push_back(status.message());
+  }
+  if (!options.tls.empty()) {
+    for (std::string& problem : rpc::CheckTlsFiles(options.tls, rpc::Side::kServer)) {
+      problems.push_back(std::move(problem));
+    }
+  }
+  if (options.resources.empty()) {
+    problems.push_back("no [[resource]] is given: name at least one database to serve");
+  }
+  if (options.resources.size() > kResourcesMax) {
+    problems.push_back(std::to_string(options.resources.size()) + " resources are given: at most " +
+                       std::to_string(kResourcesMax) + " in one agent");
+  }
+  std::set<std::string> names;
+  for (size_t i = 0; i < options.resources.size(); ++i) {
+    CheckResource(options.resources[i], i, &names, &problems);
+  }
+  return problems;
+}
+
+Result<std::string> ReadPassword(const ResourceOptions& resource) {
+  if (!resource.password_env.empty()) {
+    const char* value = std::getenv(resource.password_env.c_str());
+    if (value == nullptr) {
+      return FailedPrecondition("password_env names " + resource.password_env +
+                                ", which is not set in the environment");
+    }
+    return std::string(value);
+  }
+  if (resource.password_file.empty()) return std::string();
+  struct stat info {};
+  if (::stat(resource.password_file.c_str(), &info) != 0) {
+    return FailedPrecondition("password_file " + resource.password_file + ": " +
+                              std::strerror(errno));
+  }
+  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return FailedPrecondition("password_file " + resource.password_file +
+                              " can be read by others: chmod 600 " + resource.password_file);
+  }
+  std::ifstream file(resource.password_file);
+  std::string password;
+  if (!file || !std::getline(file, password)) {
+    return FailedPrecondition("password_file " + resource.password_file +
+                              " can't be read, or its first line is empty");
+  }
+  return password;
+}
+
+}  // namespace assent::agent

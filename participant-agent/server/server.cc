@@ -1,0 +1,63 @@
+#include "participant-agent/server/server.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "base/rpc/credentials.h"
+#include "base/rpc/listener.h"
+#include "base/rpc/services.h"
+
+namespace assent::agent {
+
+Server::Server(const Options& options, std::unique_ptr<Journal> journal, ManagerFactory factory)
+    : options_(options), journal_(std::move(journal)) {
+  driver_ = std::make_unique<Driver>(options_, *journal_, std::move(factory), inbox_);
+}
+
+Result<std::unique_ptr<Server>> Server::Start(const Options& options, ManagerFactory factory) {
+  auto server_credentials = rpc::ServerCredentials(options.tls);
+  if (!server_credentials.ok()) return server_credentials.status();
+  auto channel_credentials = rpc::ChannelCredentials(options.tls);
+  if (!channel_credentials.ok()) return channel_credentials.status();
+  auto journal = Journal::Open(options.data_dir, options.agent_id);
+  if (!journal.ok()) return journal.status();
+
+  std::unique_ptr<Server> server(new Server(options, *std::move(journal), std::move(factory)));
+  rpc::EnableHealthAndReflection();
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(static_cast<int>(kRequestBytesMax));
+  builder.RegisterService(&server->service_);
+  std::vector<rpc::Listener> listeners{{.option = "listen",
+                                        .address = options.listen,
+                                        .credentials = *server_credentials,
+                                        .has_tls = !options.tls.empty()}};
+  auto grpc_server = rpc::StartServer(builder, listeners);
+  if (!grpc_server.ok()) return grpc_server.status();
+  server->grpc_ = *std::move(grpc_server);
+  server->port_ = listeners.front().port;
+
+  std::vector<Link*> links;
+  for (const std::string& target : options.coordinators) {
+    links.push_back(
+        server->links_
+            .emplace_back(std::make_unique<Link>(target, *channel_credentials, server->inbox_))
+            .get());
+  }
+  server->driver_->SetLinks(std::move(links));
+  server->driver_thread_ = std::thread([driver = server->driver_.get()] { driver->Run(); });
+  return server;
+}
+
+Server::~Server() {
+  if (grpc_ != nullptr) rpc::SetServing(*grpc_, false);
+  inbox_.Close();
+  if (driver_thread_.joinable()) driver_thread_.join();
+  for (auto& link : links_) link->Stop();
+  links_.clear();
+  if (grpc_ != nullptr) {
+    grpc_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+    grpc_->Wait();
+  }
+}
+
+}  // namespace assent::agent
