@@ -1,0 +1,3 @@
+# The driver with fakes around it: no gRPC, so it also runs under ThreadSanitizer.
+assent_test(NAME coordinator_driver_test LABEL unit LIBS assent::coordinator_driver
+  SOURCES driver_fixture.cc fake_log.cc server_clients_test.cc)
