@@ -153,12 +153,12 @@ CommitResult TransactionImpl::SendRollback(milliseconds retry_for) {
 
 CommitResult TransactionImpl::Keep(CommitResult result) {
   MutexLock lock(mutex_);
-  // The coordinator knows only that Rollback was called; what made the library call it is known
-  // here, and is what Commit would have answered.
+  // The coordinator knows at most that Rollback was called; what made the library call it is known
+  // here. A restart of the coordinator explains a lost branch, but not a failed statement.
+  const AbortCause told = result.abort.cause;
   if (result.aborted() && doom_ &&
-      (result.abort.cause == AbortCause::kClientRollback ||
-       result.abort.cause == AbortCause::kPresumed ||
-       result.abort.cause == AbortCause::kUnspecified)) {
+      (told == AbortCause::kClientRollback || told == AbortCause::kUnspecified ||
+       (told == AbortCause::kPresumed && doom_->as == AbortCause::kBranchVotedNo))) {
     const WorkError& error = doom_->error;
     result.abort = {doom_->as, error.resource, error.cause, error.database_code,
                     error.status.message()};

@@ -151,6 +151,18 @@ TEST_F(WorkTest, CoordinatorsOwnCauseIsKept) {
   EXPECT_EQ(transaction.Commit().abort.cause, AbortCause::kDeadlinePassed);
 }
 
+// The agents end the branches of a coordinator that restarted: the restart is the cause.
+TEST_F(WorkTest, RestartOfTheCoordinatorExplainsALostBranchButNotAFailedStatement) {
+  coordinator_.script.Always("Rollback", Step::kLostMemory);
+  Transaction lost = Begin();
+  fake_agent_.script.Then("Execute", {Step::kBranchLost});
+  ASSERT_FALSE(Open(lost).Execute("one").ok());
+  EXPECT_EQ(lost.Commit().abort.cause, AbortCause::kPresumed);
+  Transaction failed = Begin();
+  ASSERT_FALSE(Open(failed).Execute("fail 2").ok());
+  EXPECT_EQ(failed.Commit().abort.branch_cause, BranchCause::kDeadlock);
+}
+
 TEST_F(WorkTest, TryExecuteLeavesTheBranchAlive) {
   Transaction transaction = Begin();
   Branch branch = Open(transaction);
