@@ -246,8 +246,7 @@ TEST_F(BadStart, TwoAgentsOfOneId) {
   ASSERT_TRUE(twin.ok()) << twin.status().ToString();
   ASSERT_TRUE((*twin)->Launch().ok());
   EXPECT_TRUE(test_support::WaitUntil(seconds(15), [&] {
-    return (*twin)->Log().find("agent-pg") != std::string::npos &&
-           (*twin)->Log().find("incarnation") != std::string::npos;
+    return (*twin)->Log().find("agent id agent-pg is in use by a live agent") != std::string::npos;
   })) << (*twin)->Log();
   // The one that was there first goes on.
   auto transaction = Coordinators().Begin();
