@@ -40,11 +40,14 @@ MariadbServer::MariadbServer(MariadbOptions options)
 
 Result<std::unique_ptr<MariadbServer>> MariadbServer::Create(const MariadbOptions& options) {
   std::unique_ptr<MariadbServer> server(new MariadbServer(options));
-  if (Status made = server->dir_.MakeDirForUnprivileged("my"); !made.ok()) return made;
+  for (const char* name : {"my", "tmp"}) {
+    if (Status made = server->dir_.MakeDirForUnprivileged(name); !made.ok()) return made;
+  }
   Status init =
       RunToEnd({"mariadb-install-db", "--no-defaults", "--datadir=" + server->DataDir(),
-                "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-                "--innodb-log-file-size=16M", "--innodb-buffer-pool-size=16M"},
+                "--tmpdir=" + server->dir_.File("tmp"), "--auth-root-authentication-method=normal",
+                "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=16M",
+                "--innodb-buffer-pool-size=16M"},
                {}, ToolOptions(), server->dir_.File("install.log"), kStartTimeout);
   if (!init.ok()) return init;
   if (Status started = server->Start(); !started.ok()) return started;
@@ -63,6 +66,8 @@ Status MariadbServer::Start() {
   if (Status given = GiveToUnprivileged(dir_.path()); !given.ok()) return given;
   std::map<std::string, std::string> settings = {
       {"datadir", DataDir()},
+      // A starting server removes every temporary table it finds there, also those of others.
+      {"tmpdir", dir_.File("tmp")},
       {"socket", socket()},
       {"pid-file", dir_.File("my.pid")},
       {"bind-address", "127.0.0.1"},

@@ -1,0 +1,171 @@
+#include "adapters/mysql/finish.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "adapters/common/xid.h"
+#include "adapters/mysql/detached.h"
+#include "base/mutant.h"
+
+namespace assent::adapters::mysql {
+namespace {
+
+FinishAnswer Unanswered(const SqlError& error, const std::string& what) {
+  FinishAnswer answer{.finish = Finish::kTransient,
+                      .code = CodeOf(error),
+                      .detail = what + ": " + error.message,
+                      .session_lost = MeansConnectionLost(error) || error.number == 0};
+  if (error.number == kErXaRecoverPrivilege) {
+    answer.finish = Finish::kRefused;
+    answer.detail += "; MySQL says so when the privilege XA_RECOVER_ADMIN is missing: grant it";
+  }
+  return answer;
+}
+
+FinishAnswer Lose(Connection& connection, FinishAnswer answer) {
+  if (answer.session_lost) connection.MarkLost();
+  return answer;
+}
+
+// Why the absence seen here proves nothing; nothing if this is the server that prepared the branch.
+// An answer of its own if that can't be found out.
+std::variant<std::optional<std::string>, FinishAnswer> WhyWrongPlace(Connection& connection,
+                                                                     IdentityReader& identity,
+                                                                     const Evidence& evidence) {
+  if (MutantOn(Mutant::kStandbyTrusted)) return std::nullopt;
+  auto standby = WhyNotPrimary(connection);
+  if (auto* error = std::get_if<SqlError>(&standby)) {
+    return Unanswered(*error, "asking whether this is the primary");
+  }
+  if (auto& why = std::get<std::optional<std::string>>(standby)) return why;
+  if (evidence.empty()) return std::nullopt;
+  auto here = identity.ReadEvidence(connection);
+  if (!here.ok()) return here.status().ToString();
+  const Evidence there = ParseEvidence(evidence).server;
+  if (*here != there) return "the branch was prepared on " + there + ", this is " + *here;
+  return std::nullopt;
+}
+
+// XAER_NOTA is a question. It is settled by the list of prepared branches, then by the identity of
+// the server, then by evidence; when all are silent the branch is a hazard.
+FinishAnswer JudgeUnknownGid(Connection& connection, IdentityReader& identity,
+                             const FinishRequest& request, const SqlError& nota) {
+  FinishAnswer answer{.finish = Finish::kTransient, .code = CodeOf(nota)};
+  if (MutantOn(Mutant::kUnknownIdIsSuccess)) {
+    answer.finish = Finish::kDone;
+    return answer;
+  }
+  auto listed = ListPrepared(connection);
+  if (auto* error = std::get_if<SqlError>(&listed)) {
+    return Unanswered(*error, "the gid is unknown, and listing the prepared branches failed");
+  }
+  auto& gids = std::get<std::vector<Gid>>(listed);
+  if (std::find(gids.begin(), gids.end(), request.gid) != gids.end()) {
+    // MariaDB, and MySQL with detach off: it belongs to a session that is still open, or to one
+    // that closed some milliseconds ago and is not quite gone.
+    answer.detail =
+        "listed as prepared but attached to another session; it can be finished there, or as "
+        "soon as that session is closed";
+    return answer;
+  }
+
+  auto wrong_place = WhyWrongPlace(connection, identity, request.evidence);
+  if (auto* unanswered = std::get_if<FinishAnswer>(&wrong_place)) return *std::move(unanswered);
+  if (auto& why = std::get<std::optional<std::string>>(wrong_place)) {
+    answer.detail = "not listed here, but that proves nothing: " + *why;
+    return answer;
+  }
+
+  if (request.decision == Decision::kCommit) {
+    if (request.journal != JournalWord::kNothing) {
+      answer.finish = Finish::kDone;
+      answer.detail = "not listed any more; by our journal it was committed by us";
+      return answer;
+    }
+  } else if (request.evidence.empty()) {
+    // Nobody ever saw it prepared, so nothing is missing.
+    answer.finish = Finish::kDone;
+    answer.detail = "not listed, and no vote said that it was ever prepared";
+    return answer;
+  }
+  answer.finish = Finish::kHazard;
+  answer.detail =
+      "prepared before, not listed any more, and neither the journal nor the server can tell "
+      "whether it was committed or rolled back";
+  return answer;
+}
+
+}  // namespace
+
+FinishAnswer FinishBranch(Connection& connection, IdentityReader& identity, Finisher finisher,
+                          const FinishRequest& request) {
+  // Rule: never XA COMMIT ... ONE PHASE. MySQL accepts it for a prepared branch, and may then
+  // refuse to start after a crash.
+  const std::string sql = (request.decision == Decision::kCommit ? "XA COMMIT " : "XA ROLLBACK ") +
+                          XaLiteral(request.gid);
+  if (finisher == Finisher::kAnother && connection.facts().flavour == Flavour::kMariadb) {
+    auto detached = IsDetached(connection, ParseEvidence(request.evidence).preparer);
+    if (auto* error = std::get_if<SqlError>(&detached)) {
+      return Lose(connection, Unanswered(*error, "before " + sql));
+    }
+    if (!std::get<bool>(detached)) {
+      return {.finish = Finish::kTransient,
+              .detail = "not sent yet: " + sql +
+                        ": the branch is still attached to the session that prepared it; it can be "
+                        "finished there, or as soon as that session is closed and gone"};
+    }
+  }
+  auto error = connection.Run(sql);
+  if (!error) return FinishAnswer{.finish = Finish::kDone};
+  auto classified = ClassifyFinish(request.decision, *error);
+  FinishAnswer answer =
+      classified ? *classified : JudgeUnknownGid(connection, identity, request, *error);
+  answer.detail = sql + ": " + answer.detail;
+  return Lose(connection, std::move(answer));
+}
+
+std::variant<std::vector<Gid>, SqlError> ListPrepared(Connection& connection) {
+  // Columns: formatID, gtrid_length, bqual_length, data. All programs' branches of the server.
+  auto listed = connection.Query("XA RECOVER");
+  if (auto* error = std::get_if<SqlError>(&listed)) return *std::move(error);
+  std::vector<Gid> gids;
+  for (const Row& row : std::get<std::vector<Row>>(listed)) {
+    auto number = [&row](size_t i) {
+      return std::strtoll(row[i].value_or("-1").c_str(), nullptr, 10);
+    };
+    if (number(1) < 0 || number(2) < 0) continue;
+    auto gid = GidFromXaRecover(number(0), static_cast<size_t>(number(1)),
+                                static_cast<size_t>(number(2)), row[3].value_or(""));
+    if (gid) gids.push_back(*std::move(gid));
+  }
+  return gids;
+}
+
+std::variant<std::optional<std::string>, SqlError> WhyNotPrimary(Connection& connection) {
+  auto read_only = connection.Query("SELECT @@global.read_only");
+  if (auto* error = std::get_if<SqlError>(&read_only)) return *std::move(error);
+  if (std::get<std::vector<Row>>(read_only)[0][0].value_or("0") != "0") {
+    return "this server is read-only: a standby, or a primary under maintenance";
+  }
+  return WhyReplica(connection);
+}
+
+std::variant<std::optional<std::string>, SqlError> WhyReplica(Connection& connection) {
+  auto replica = connection.Query("SHOW REPLICA STATUS");
+  if (auto* error = std::get_if<SqlError>(&replica)) {
+    // Servers of old don't know the words, and users seldom have the privilege; read_only and the
+    // identity must do then.
+    if (connection.lost()) return *std::move(error);
+    return std::nullopt;
+  }
+  constexpr size_t kIoRunning = 10;  // Slave_IO_Running, Replica_IO_Running: Yes, Connecting, No.
+  for (const Row& row : std::get<std::vector<Row>>(replica)) {
+    if (row.size() > kIoRunning && row[kIoRunning].value_or("No") != "No") {
+      return "this server replicates from " + row[1].value_or("another");
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace assent::adapters::mysql

@@ -1,0 +1,44 @@
+// Ending a prepared branch, and what it means when the server does not know it. Shared by the
+// session that prepared it and by finish sessions.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "adapters/mysql/connection.h"
+#include "adapters/mysql/identity.h"
+#include "adapters/resource_manager.h"
+
+namespace assent::adapters::mysql {
+
+struct FinishRequest {
+  Decision decision = Decision::kAbort;
+  Gid gid;
+  Evidence evidence;
+  JournalWord journal = JournalWord::kNothing;
+};
+
+enum class Finisher {
+  kPreparer,  // The session that prepared the branch and still holds it.
+  kAnother,   // Any other: first makes sure that the branch has left its session.
+};
+
+// Sends XA COMMIT or XA ROLLBACK, never ONE PHASE, and classifies the answer. An answer with
+// session_lost has marked the connection lost.
+FinishAnswer FinishBranch(Connection& connection, IdentityReader& identity, Finisher finisher,
+                          const FinishRequest& request);
+
+// Every prepared branch of this server whose id has our format, of any cluster and resource.
+std::variant<std::vector<Gid>, SqlError> ListPrepared(Connection& connection);
+
+// Why this server is no place to conclude anything from an absence; nothing if it is a writable
+// primary as far as can be seen. An error if it can't be asked.
+std::variant<std::optional<std::string>, SqlError> WhyNotPrimary(Connection& connection);
+
+// The second half of it: why this server looks like a running replica, whether read-only or not.
+// Circular replication looks so too; there, an absence stays undecided.
+std::variant<std::optional<std::string>, SqlError> WhyReplica(Connection& connection);
+
+}  // namespace assent::adapters::mysql

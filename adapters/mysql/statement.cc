@@ -1,0 +1,231 @@
+#include "adapters/mysql/statement.h"
+
+#include <cppconn/connection.h>
+#include <cppconn/datatype.h>
+#include <cppconn/prepared_statement.h>
+#include <cppconn/resultset.h>
+#include <cppconn/resultset_metadata.h>
+#include <cppconn/statement.h>
+
+#include <charconv>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "adapters/mysql/screening.h"
+
+namespace assent::adapters::mysql {
+namespace {
+
+std::string Copy(const sql::SQLString& text) { return std::string(text.c_str(), text.length()); }
+
+// A FLOAT arrives as text in one protocol and as four bytes in the other; its shortest decimal form
+// is the same number in both.
+double Widen(float narrow) {
+  char text[32];
+  auto written = std::to_chars(text, text + sizeof text, narrow);
+  double wide = narrow;
+  std::from_chars(text, written.ptr, wide);
+  return wide;
+}
+
+Value ReadUnsigned(uint64_t number) {
+  if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+    return std::to_string(number);
+  }
+  return static_cast<int64_t>(number);
+}
+
+Value ReadValue(sql::ResultSet& result, sql::ResultSetMetaData& meta, uint32_t i) {
+  // Only after a read does isNull speak of this row in every protocol.
+  sql::SQLString text = result.getString(i);
+  if (result.isNull(i)) return std::monostate{};
+  switch (meta.getColumnType(i)) {
+    case sql::DataType::SQLNULL:
+      return std::monostate{};
+    case sql::DataType::BIT:
+      return ReadUnsigned(result.getUInt64(i));
+    case sql::DataType::TINYINT:
+    case sql::DataType::SMALLINT:
+    case sql::DataType::MEDIUMINT:
+    case sql::DataType::INTEGER:
+    case sql::DataType::BIGINT:
+    case sql::DataType::YEAR:
+      if (meta.isSigned(i)) return result.getInt64(i);
+      return ReadUnsigned(result.getUInt64(i));
+    case sql::DataType::REAL:
+      return Widen(static_cast<float>(result.getDouble(i)));
+    case sql::DataType::DOUBLE:
+      return static_cast<double>(result.getDouble(i));
+    case sql::DataType::BINARY:
+    case sql::DataType::VARBINARY:
+    case sql::DataType::LONGVARBINARY:
+    case sql::DataType::GEOMETRY:
+      return Bytes{Copy(text)};
+  }
+  return Copy(text);
+}
+
+size_t SizeOf(const Value& value) {
+  if (auto* text = std::get_if<std::string>(&value)) return text->size();
+  if (auto* bytes = std::get_if<Bytes>(&value)) return bytes->value.size();
+  return sizeof(int64_t);
+}
+
+// What is wrong, if the result is beyond the limits.
+std::optional<std::string> ReadRows(sql::ResultSet& result, ResultSet* out) {
+  sql::ResultSetMetaData& meta = *result.getMetaData();
+  uint32_t columns = meta.getColumnCount();
+  for (uint32_t i = 1; i <= columns; ++i) {
+    out->columns.push_back(
+        {.name = Copy(meta.getColumnLabel(i)), .type = Copy(meta.getColumnTypeName(i))});
+  }
+  size_t bytes = 0;
+  while (result.next()) {
+    if (out->rows.size() == kResultRowsMax) {
+      return "the result has more than " + std::to_string(kResultRowsMax) +
+             " rows; ask for fewer, for example with LIMIT and a key to go on from";
+    }
+    std::vector<Value> row;
+    row.reserve(columns);
+    for (uint32_t i = 1; i <= columns; ++i) {
+      row.push_back(ReadValue(result, meta, i));
+      bytes += SizeOf(row.back());
+    }
+    out->rows.push_back(std::move(row));
+    if (bytes > kResultBytesMax) {
+      return "the result has more than " + std::to_string(kResultBytesMax) +
+             " bytes; ask for fewer rows or columns";
+    }
+  }
+  return std::nullopt;
+}
+
+// Streams of bound bytes; the library reads them when the statement runs.
+class Binder {
+ public:
+  Binder(sql::PreparedStatement& statement, uint32_t index)
+      : statement_(statement), index_(index) {}
+
+  std::unique_ptr<std::istream> Bind(const Value& value) {
+    std::visit([this](const auto& v) { Set(v); }, value);
+    return std::move(stream_);
+  }
+
+ private:
+  void Set(std::monostate) { statement_.setNull(index_, sql::DataType::SQLNULL); }
+  void Set(bool value) { statement_.setInt(index_, value ? 1 : 0); }
+  void Set(int64_t value) { statement_.setInt64(index_, value); }
+  void Set(double value) { statement_.setDouble(index_, value); }
+  void Set(const std::string& value) { statement_.setString(index_, value); }
+  // As a blob: a string would be declared UTF-8, which bytes need not be.
+  void Set(const Bytes& value) {
+    stream_ = std::make_unique<std::istringstream>(value.value);
+    statement_.setBlob(index_, stream_.get());
+  }
+
+  sql::PreparedStatement& statement_;
+  uint32_t index_;
+  std::unique_ptr<std::istream> stream_;
+};
+
+struct Attempt {
+  ResultSet result;
+  std::optional<std::string> too_large;
+  bool took_effect = false;
+  bool needs_count = false;  // The library can't tell how many rows were affected.
+};
+
+// The first result is the answer; further ones (of CALL) are read and dropped, since an unread one
+// would make the next command fail.
+void TakeResults(sql::Statement& statement, bool has_rows, Attempt* attempt) {
+  bool first = true;
+  while (has_rows) {
+    std::unique_ptr<sql::ResultSet> rows(statement.getResultSet());
+    if (first) attempt->too_large = ReadRows(*rows, &attempt->result);
+    first = false;
+    rows.reset();
+    has_rows = statement.getMoreResults();
+  }
+}
+
+void RunText(sql::Connection& connection, const std::string& sql, Attempt* attempt) {
+  std::unique_ptr<sql::Statement> statement(connection.createStatement());
+  bool has_rows = statement->execute(sql);
+  attempt->took_effect = true;
+  if (has_rows) {
+    TakeResults(*statement, has_rows, attempt);
+  } else {
+    attempt->result.rows_affected = statement->getUpdateCount();
+  }
+}
+
+void RunPrepared(sql::Connection& connection, const std::string& sql,
+                 const std::vector<Value>& parameters, Attempt* attempt) {
+  std::unique_ptr<sql::PreparedStatement> statement(connection.prepareStatement(sql));
+  std::vector<std::unique_ptr<std::istream>> streams;
+  for (uint32_t i = 0; i < parameters.size(); ++i) {
+    streams.push_back(Binder(*statement, i + 1).Bind(parameters[i]));
+  }
+  // The columns are known before it runs, except those of CALL and, to this library, of RETURNING.
+  if (FirstWord(sql) == "CALL" || Mentions(sql, "returning") ||
+      statement->getMetaData()->getColumnCount() > 0) {
+    bool has_rows = statement->execute();
+    attempt->took_effect = true;
+    TakeResults(*statement, has_rows, attempt);
+    attempt->needs_count = !has_rows;
+  } else {
+    int count = statement->executeUpdate();
+    attempt->took_effect = true;
+    attempt->result.rows_affected = count < 0 ? 0 : static_cast<uint64_t>(count);
+  }
+}
+
+}  // namespace
+
+std::variant<ResultSet, StatementFailure> RunStatement(Connection& connection,
+                                                       const std::string& sql,
+                                                       const std::vector<Value>& parameters) {
+  Attempt attempt;
+  auto error = connection.Guarded([&](sql::Connection& raw) {
+    if (parameters.empty()) {
+      RunText(raw, sql, &attempt);
+    } else {
+      RunPrepared(raw, sql, parameters, &attempt);
+    }
+  });
+  if (error) {
+    // An error of the server's, also in the middle of a result, has undone the statement.
+    bool took_effect = attempt.took_effect && error->number == 0;
+    return StatementFailure{.error = *std::move(error), .took_effect = took_effect};
+  }
+  if (attempt.too_large) {
+    return StatementFailure{.error = {.message = *std::move(attempt.too_large)},
+                            .took_effect = true,
+                            .too_large = true};
+  }
+  if (attempt.needs_count) {
+    auto count = connection.Query("SELECT ROW_COUNT()");
+    if (auto* rows = std::get_if<std::vector<Row>>(&count)) {
+      long long affected = std::atoll((*rows)[0][0].value_or("0").c_str());
+      attempt.result.rows_affected = affected < 0 ? 0 : static_cast<uint64_t>(affected);
+    }
+  }
+  if (!attempt.result.columns.empty()) {
+    std::string verb = FirstWord(sql);
+    // DML with RETURNING: the library's count is that of a query.
+    bool changes = verb == "INSERT" || verb == "REPLACE" || verb == "DELETE" || verb == "UPDATE";
+    attempt.result.rows_affected = changes ? attempt.result.rows.size() : 0;
+  }
+  return std::move(attempt.result);
+}
+
+std::string SelectLimitSetting() {
+  return "sql_select_limit=" + std::to_string(kResultRowsMax + 1);
+}
+
+}  // namespace assent::adapters::mysql
