@@ -49,8 +49,9 @@ std::variant<std::optional<std::string>, FinishAnswer> WhyWrongPlace(Connection&
 
 // XAER_NOTA is a question. It is settled by the list of prepared branches, then by the identity of
 // the server, then by evidence; when all are silent the branch is a hazard.
-FinishAnswer JudgeUnknownGid(Connection& connection, IdentityReader& identity,
-                             const FinishRequest& request, const SqlError& nota) {
+FinishAnswer JudgeUnknownGid(const FinishTools& tools, const FinishRequest& request,
+                             const SqlError& nota) {
+  Connection& connection = tools.connection;
   FinishAnswer answer{.finish = Finish::kTransient, .code = CodeOf(nota)};
   if (MutantOn(Mutant::kUnknownIdIsSuccess)) {
     answer.finish = Finish::kDone;
@@ -70,8 +71,9 @@ FinishAnswer JudgeUnknownGid(Connection& connection, IdentityReader& identity,
     return answer;
   }
 
-  auto wrong_place = WhyWrongPlace(connection, identity, request.evidence);
-  if (auto* unanswered = std::get_if<FinishAnswer>(&wrong_place)) return *std::move(unanswered);
+  auto wrong_place = WhyWrongPlace(connection, tools.identity, request.evidence);
+  if (auto* own_rollbacks = std::get_if<FinishAnswer>(&wrong_place))
+    return *std::move(own_rollbacks);
   if (auto& why = std::get<std::optional<std::string>>(wrong_place)) {
     answer.detail = "not listed here, but that proves nothing: " + *why;
     return answer;
@@ -89,6 +91,11 @@ FinishAnswer JudgeUnknownGid(Connection& connection, IdentityReader& identity,
     answer.detail = "not listed, and no vote said that it was ever prepared";
     return answer;
   }
+  if (request.decision == Decision::kAbort && tools.own_rollbacks.Contains(request.gid)) {
+    answer.finish = Finish::kDone;
+    answer.detail = "not listed any more; we sent its rollback ourselves";
+    return answer;
+  }
   answer.finish = Finish::kHazard;
   answer.detail =
       "prepared before, not listed any more, and neither the journal nor the server can tell "
@@ -98,8 +105,23 @@ FinishAnswer JudgeUnknownGid(Connection& connection, IdentityReader& identity,
 
 }  // namespace
 
-FinishAnswer FinishBranch(Connection& connection, IdentityReader& identity, Finisher finisher,
+void OwnRollbacks::Add(const Gid& gid) {
+  MutexLock lock(mutex_);
+  if (!gids_.insert(gid).second) return;
+  oldest_first_.push_back(gid);
+  if (oldest_first_.size() <= kCountMax) return;
+  gids_.erase(oldest_first_.front());
+  oldest_first_.pop_front();
+}
+
+bool OwnRollbacks::Contains(const Gid& gid) const {
+  MutexLock lock(mutex_);
+  return gids_.contains(gid);
+}
+
+FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
                           const FinishRequest& request) {
+  Connection& connection = tools.connection;
   // Rule: never XA COMMIT ... ONE PHASE. MySQL accepts it for a prepared branch, and may then
   // refuse to start after a crash.
   const std::string sql = (request.decision == Decision::kCommit ? "XA COMMIT " : "XA ROLLBACK ") +
@@ -116,11 +138,16 @@ FinishAnswer FinishBranch(Connection& connection, IdentityReader& identity, Fini
                         "finished there, or as soon as that session is closed and gone"};
     }
   }
+  FinishAnswer answer{.finish = Finish::kDone};
+  const bool sent = !connection.lost();
   auto error = connection.Run(sql);
-  if (!error) return FinishAnswer{.finish = Finish::kDone};
-  auto classified = ClassifyFinish(request.decision, *error);
-  FinishAnswer answer =
-      classified ? *classified : JudgeUnknownGid(connection, identity, request, *error);
+  if (request.decision == Decision::kAbort && sent && (!error || connection.lost())) {
+    tools.own_rollbacks.Add(request.gid);
+  }
+  if (error) {
+    auto classified = ClassifyFinish(request.decision, *error);
+    answer = classified ? *std::move(classified) : JudgeUnknownGid(tools, request, *error);
+  }
   answer.detail = sql + ": " + answer.detail;
   return Lose(connection, std::move(answer));
 }

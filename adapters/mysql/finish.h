@@ -2,14 +2,17 @@
 // session that prepared it and by finish sessions.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
 #include "adapters/mysql/connection.h"
 #include "adapters/mysql/identity.h"
 #include "adapters/resource_manager.h"
+#include "base/mutex.h"
 
 namespace assent::adapters::mysql {
 
@@ -25,9 +28,34 @@ enum class Finisher {
   kAnother,   // Any other: first makes sure that the branch has left its session.
 };
 
+// Rollbacks that we sent, and that were answered OK or whose answer was lost with the connection:
+// when such a branch is absent later, it was rolled back by us. MariaDB has no other trace of it,
+// and without this a lost answer, or a repeat, would be a hazard. (For commits the agent's journal
+// says WILL.) In memory, shared by all sessions of a resource: after a restart only what is listed
+// is rolled back. Keeps the last kCountMax. Thread-safe.
+class OwnRollbacks {
+ public:
+  static constexpr size_t kCountMax = 10'000;
+
+  void Add(const Gid& gid);
+  bool Contains(const Gid& gid) const;
+
+ private:
+  mutable Mutex mutex_;
+  std::unordered_set<Gid> gids_ GUARDED_BY(mutex_);
+  std::deque<Gid> oldest_first_ GUARDED_BY(mutex_);
+};
+
+// What a session finishes with.
+struct FinishTools {
+  Connection& connection;
+  IdentityReader& identity;
+  OwnRollbacks& own_rollbacks;
+};
+
 // Sends XA COMMIT or XA ROLLBACK, never ONE PHASE, and classifies the answer. An answer with
 // session_lost has marked the connection lost.
-FinishAnswer FinishBranch(Connection& connection, IdentityReader& identity, Finisher finisher,
+FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
                           const FinishRequest& request);
 
 // Every prepared branch of this server whose id has our format, of any cluster and resource.

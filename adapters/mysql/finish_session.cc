@@ -9,18 +9,22 @@
 namespace assent::adapters::mysql {
 
 MysqlFinishSession::MysqlFinishSession(const ConnectOptions& options,
-                                       std::unique_ptr<Connection> connection)
-    : options_(options), connection_(std::move(connection)), identity_(options_) {}
+                                       std::unique_ptr<Connection> connection,
+                                       std::shared_ptr<OwnRollbacks> own_rollbacks)
+    : options_(options),
+      connection_(std::move(connection)),
+      identity_(options_),
+      own_rollbacks_(std::move(own_rollbacks)) {}
 
 FinishAnswer MysqlFinishSession::Commit(const Gid& gid, const Evidence& evidence,
                                         JournalWord journal) {
   return FinishBranch(
-      *connection_, identity_, Finisher::kAnother,
+      {*connection_, identity_, *own_rollbacks_}, Finisher::kAnother,
       {.decision = Decision::kCommit, .gid = gid, .evidence = evidence, .journal = journal});
 }
 
 FinishAnswer MysqlFinishSession::Rollback(const Gid& gid, const Evidence& evidence) {
-  return FinishBranch(*connection_, identity_, Finisher::kAnother,
+  return FinishBranch({*connection_, identity_, *own_rollbacks_}, Finisher::kAnother,
                       {.decision = Decision::kAbort, .gid = gid, .evidence = evidence});
 }
 

@@ -6,6 +6,7 @@
 
 #include "adapters/common/xid.h"
 #include "adapters/mysql/connection.h"
+#include "adapters/mysql/finish.h"
 #include "adapters/mysql/finish_session.h"
 #include "adapters/mysql/identity.h"
 #include "adapters/mysql/probe.h"
@@ -20,6 +21,7 @@ using mysql::Flavour;
 using mysql::IdentityReader;
 using mysql::MysqlFinishSession;
 using mysql::MysqlWorkSession;
+using mysql::OwnRollbacks;
 using mysql::Purpose;
 
 Status ToStatus(const WorkError& error) {
@@ -53,7 +55,7 @@ class MysqlResourceManager final : public ResourceManager {
   explicit MysqlResourceManager(ConnectOptions options) : options_(std::move(options)) {}
 
   std::variant<std::unique_ptr<WorkSession>, WorkError> OpenWorkSession() override {
-    auto opened = MysqlWorkSession::Open(options_);
+    auto opened = MysqlWorkSession::Open(options_, own_rollbacks_);
     if (auto* error = std::get_if<WorkError>(&opened)) return *std::move(error);
     auto& session = std::get<std::unique_ptr<MysqlWorkSession>>(opened);
     Note(session->facts());
@@ -65,7 +67,7 @@ class MysqlResourceManager final : public ResourceManager {
     if (auto* error = std::get_if<WorkError>(&opened)) return *std::move(error);
     // No identity is asked for here: a branch that the server lists can be finished without one.
     return std::unique_ptr<FinishSession>(std::make_unique<MysqlFinishSession>(
-        options_, std::move(std::get<std::unique_ptr<Connection>>(opened))));
+        options_, std::move(std::get<std::unique_ptr<Connection>>(opened)), own_rollbacks_));
   }
 
   Result<std::string> Identity() override {
@@ -115,6 +117,8 @@ class MysqlResourceManager final : public ResourceManager {
   }
 
   const ConnectOptions options_;
+  // Shared, since sessions may outlive this object.
+  const std::shared_ptr<OwnRollbacks> own_rollbacks_ = std::make_shared<OwnRollbacks>();
   std::atomic<Server> server_ = Server::kUnknown;
 };
 

@@ -57,15 +57,19 @@ bool UndoneByServer(const std::string& sql) {
 }  // namespace
 
 MysqlWorkSession::MysqlWorkSession(const ConnectOptions& options,
-                                   std::unique_ptr<Connection> connection)
-    : options_(options), connection_(std::move(connection)), identity_(options_) {}
+                                   std::unique_ptr<Connection> connection,
+                                   std::shared_ptr<OwnRollbacks> own_rollbacks)
+    : options_(options),
+      connection_(std::move(connection)),
+      identity_(options_),
+      own_rollbacks_(std::move(own_rollbacks)) {}
 
 std::variant<std::unique_ptr<MysqlWorkSession>, WorkError> MysqlWorkSession::Open(
-    const ConnectOptions& options) {
+    const ConnectOptions& options, std::shared_ptr<OwnRollbacks> own_rollbacks) {
   auto opened = Connection::Open(options, Purpose::kWork);
   if (auto* error = std::get_if<WorkError>(&opened)) return *std::move(error);
-  std::unique_ptr<MysqlWorkSession> session(
-      new MysqlWorkSession(options, std::move(std::get<std::unique_ptr<Connection>>(opened))));
+  std::unique_ptr<MysqlWorkSession> session(new MysqlWorkSession(
+      options, std::move(std::get<std::unique_ptr<Connection>>(opened)), std::move(own_rollbacks)));
   // The client library sets REPEATABLE READ whatever the server's default is.
   const char* isolation =
       session->facts().flavour == Flavour::kMariadb ? "tx_isolation" : "transaction_isolation";
@@ -307,7 +311,7 @@ FinishAnswer MysqlWorkSession::FinishPrepared(Decision decision, const Evidence&
                             "session"};
   }
   FinishAnswer answer =
-      FinishBranch(*connection_, identity_, Finisher::kPreparer,
+      FinishBranch({*connection_, identity_, *own_rollbacks_}, Finisher::kPreparer,
                    {.decision = decision, .gid = gid_, .evidence = evidence, .journal = journal});
   bool over = answer.finish != Finish::kTransient && answer.finish != Finish::kRefused;
   if (over) state_ = State::kIdle;

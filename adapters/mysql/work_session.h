@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "adapters/mysql/connection.h"
+#include "adapters/mysql/finish.h"
 #include "adapters/mysql/identity.h"
 #include "adapters/resource_manager.h"
 #include "base/mutex.h"
@@ -20,7 +21,7 @@ class MysqlWorkSession final : public WorkSession {
  public:
   // Connects. An error says that there is no session.
   static std::variant<std::unique_ptr<MysqlWorkSession>, WorkError> Open(
-      const ConnectOptions& options);
+      const ConnectOptions& options, std::shared_ptr<OwnRollbacks> own_rollbacks);
 
   std::optional<WorkError> Start(const Gid& gid, const StartOptions& options) override;
   std::variant<ResultSet, WorkError> Execute(const std::string& sql,
@@ -50,7 +51,8 @@ class MysqlWorkSession final : public WorkSession {
     std::string detail;
   };
 
-  MysqlWorkSession(const ConnectOptions& options, std::unique_ptr<Connection> connection);
+  MysqlWorkSession(const ConnectOptions& options, std::unique_ptr<Connection> connection,
+                   std::shared_ptr<OwnRollbacks> own_rollbacks);
 
   std::optional<SqlError> ApplyTimeouts(const StartOptions& options);
   WorkError StatementFailed(const std::string& sql, WorkError error, bool dooms);
@@ -60,6 +62,7 @@ class MysqlWorkSession final : public WorkSession {
   const ConnectOptions options_;  // Before identity_, which refers to it.
   std::unique_ptr<Connection> connection_;
   IdentityReader identity_;
+  const std::shared_ptr<OwnRollbacks> own_rollbacks_;  // Of the resource, whichever lives longer.
   Evidence evidence_;
 
   State state_ = State::kIdle;

@@ -189,5 +189,35 @@ TEST_P(MariadbCrash, ServerThatHangsIsGivenUpAfterFinishTimeout) {
   EXPECT_EQ(N(), "1");
 }
 
+TEST_P(MariadbCrash, LostAnswerOfTheVerbIsSettledByWhatWeKnowThatWeSent) {
+  ConnectOptions options = Options();
+  options.statement_timeout = seconds(1);
+  options.finish_timeout = seconds(1);  // Together: a work session waits 2 s for an answer.
+  auto impatient = MakeMysql(options);
+  Prepared commits = PrepareIncrement(*impatient, FreshGid(), 1);
+  Prepared aborts = PrepareIncrement(*impatient, FreshGid(), 2);
+  ASSERT_EQ(kill(server().pid(), SIGSTOP), 0);
+  // The verbs wait in the sockets, and are carried out when the server goes on.
+  FinishAnswer commit =
+      commits.session->FinishPrepared(Decision::kCommit, commits.evidence, JournalWord::kWill);
+  FinishAnswer abort =
+      aborts.session->FinishPrepared(Decision::kAbort, aborts.evidence, JournalWord::kNothing);
+  ASSERT_EQ(kill(server().pid(), SIGCONT), 0);
+  for (const FinishAnswer& answer : {commit, abort}) {
+    EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);
+    EXPECT_TRUE(answer.session_lost);
+  }
+  ASSERT_TRUE(test_support::WaitUntil(seconds(10), [&] { return PreparedCount() == 0; }));
+  auto stranger = OpenFinish(resource());  // Sent nothing itself.
+  EXPECT_EQ(stranger->Rollback(aborts.gid, aborts.evidence).finish, Finish::kHazard);
+  auto finish = OpenFinish(*impatient);
+  abort = finish->Rollback(aborts.gid, aborts.evidence);
+  EXPECT_EQ(abort.finish, Finish::kDone) << Describe(abort);
+  commit = finish->Commit(commits.gid, commits.evidence, JournalWord::kWill);
+  EXPECT_EQ(commit.finish, Finish::kDone) << Describe(commit);
+  EXPECT_EQ(N(1) + N(2), "10");
+  EXPECT_EQ(finish->Rollback(aborts.gid, aborts.evidence).finish, Finish::kDone) << "repeated";
+}
+
 }  // namespace
 }  // namespace assent::adapters

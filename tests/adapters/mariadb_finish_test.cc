@@ -72,6 +72,7 @@ TEST_P(MariadbFinish, RollsBackAfterThePreparingSessionClosed) {
   EXPECT_EQ(answer.finish, Finish::kDone) << Describe(answer);
   EXPECT_EQ(N(), "0");
   EXPECT_EQ(PreparedCount(), 0u);
+  EXPECT_EQ(finish->Rollback(branch.gid, branch.evidence).finish, Finish::kDone) << "repeated";
 }
 
 TEST_P(MariadbFinish, AttachedBranchIsTransientUntilItsSessionCloses) {
