@@ -64,6 +64,7 @@ class Option {
   std::string EnvironmentName() const;  // "ASSENT_DATA_DIR"
   bool is_list() const;
   bool is_switch() const;
+  bool is_required() const { return example_.has_value(); }
   bool names_environment() const { return names_environment_; }
 
   // What a TOML value of this option must be: "a whole number", "a string", ...

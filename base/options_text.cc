@@ -36,9 +36,9 @@ std::string OptionSet::HelpText() const {
     out += "  " + option.FlagName() + (option.is_switch() ? "\n" : " VALUE\n");
     AppendWrapped(option.help(), "      ", &out);
     std::string constraint = option.Constraint();
-    AppendWrapped((constraint.empty() ? "" : Capitalized(constraint) + ". ") + "Default: " +
-                      option.ValueText() + ". Environment: " + option.EnvironmentName() + ".",
-                  "      ", &out);
+    std::string about = constraint.empty() ? "" : Capitalized(constraint) + ". ";
+    if (!option.is_required()) about += "Default: " + option.ValueText() + ". ";
+    AppendWrapped(about + "Environment: " + option.EnvironmentName() + ".", "      ", &out);
   }
   out += "  --config FILE\n      Reads a TOML file. Environment: ASSENT_CONFIG.";
   out += " A flag beats the environment,\n      which beats the file.\n";
