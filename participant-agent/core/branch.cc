@@ -389,6 +389,7 @@ void Branch::StartFinish(Decision decision, Actions& actions) {
 void Branch::Finished(Report report, std::string detail, Actions& actions) {
   phase_ = Phase::kFinished;
   report_ = report;
+  if (decision_ == Decision::kCommit && heuristic()) actions.push_back(EraseWill{});
   detail_ = std::move(detail);
   actions.push_back(SendFinished{.report = report_, .detail = detail_});
 }

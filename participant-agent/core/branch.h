@@ -133,6 +133,8 @@ struct SendLost {
 };
 struct WriteWill {};
 struct WriteDone {};
+// It was not our doing after all: after a restart, WILL must not take the credit.
+struct EraseWill {};
 struct FinishOnSession {
   Decision decision = Decision::kAbort;
   std::string evidence;
@@ -152,7 +154,7 @@ struct SendFinished {
 
 using BranchAction =
     std::variant<InterruptWork, RunPrepare, RollBackSession, ReleaseSession, SendVote, SendLost,
-                 WriteWill, WriteDone, FinishOnSession, FinishInPool, SendFinished>;
+                 WriteWill, WriteDone, EraseWill, FinishOnSession, FinishInPool, SendFinished>;
 
 // Not thread-safe: the driver thread owns each instance.
 class Branch {

@@ -231,6 +231,8 @@ void Driver::Perform(const Gid& gid, Live&, const WriteWill&) {
 
 void Driver::Perform(const Gid& gid, Live&, const WriteDone&) { journal_.Done(gid); }
 
+void Driver::Perform(const Gid& gid, Live&, const EraseWill&) { journal_.Forget(gid); }
+
 void Driver::Perform(const Gid& gid, Live& live, const FinishOnSession& action) {
   live.session->Post(SessionThread::FinishTask{.gid = gid, .action = action});
 }

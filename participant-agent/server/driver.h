@@ -123,6 +123,7 @@ class Driver {
   void Perform(const Gid& gid, Live& live, const SendLost& action);
   void Perform(const Gid& gid, Live& live, const WriteWill& action);
   void Perform(const Gid& gid, Live& live, const WriteDone& action);
+  void Perform(const Gid& gid, Live& live, const EraseWill& action);
   void Perform(const Gid& gid, Live& live, const FinishOnSession& action);
   void Perform(const Gid& gid, Live& live, const FinishInPool& action);
   void Perform(const Gid& gid, Live& live, const SendFinished& action);

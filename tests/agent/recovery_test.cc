@@ -1,0 +1,297 @@
+// What an agent does after something went away: itself, its database, its coordinator.
+#include <gmock/gmock.h>
+
+#include "tests/agent/agent_fixture.h"
+
+namespace assent::agent {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class RecoveryTest : public AgentFixture {};
+
+TEST_F(RecoveryTest, ARestartedAgentAsksAndCommits) {
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  StopAgent();
+  coordinator_->Disregard();
+  options_.inquiry_age = std::chrono::minutes(10);  // The hello asks, not the age.
+  StartAgent();
+  auto inquiry = coordinator_->NextInquiry();
+  ASSERT_TRUE(inquiry.has_value());
+  EXPECT_EQ(inquiry->gid(), gid);
+  EXPECT_EQ(inquiry->evidence(), "fake=1");
+  coordinator_->Answer(gid, v1::InquiryAnswer::COMMIT);
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_THAT(database_.Effects(), ElementsAre("a"));
+}
+
+TEST_F(RecoveryTest, ARestartedAgentCommitsWhatItIsToldWithoutAsking) {
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  StopAgent();
+  StartAgent();
+  ASSERT_TRUE(coordinator_->WaitServed(1));
+  coordinator_->Finish(gid, true, "fake=1");
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_THAT(database_.Effects(), ElementsAre("a"));
+}
+
+TEST_F(RecoveryTest, AnAgentStoppedBeforeItCouldReportSaysCommittedAgain) {
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  coordinator_->Finish(gid, true, "fake=1");
+  ASSERT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  StopAgent();
+  StartAgent();
+  ASSERT_TRUE(coordinator_->WaitServed(1));
+  coordinator_->Finish(gid, true, "fake=1");  // Nothing is listed any more: DONE tells why.
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_EQ(database_.CountsOf(GidOf(gid)).commits, 1);
+}
+
+TEST_F(RecoveryTest, AStrangersPreparedBranchIsAskedAboutAndRolledBack) {
+  StartServing();
+  const Gid stranger = OtherGid();
+  database_.PutPrepared(stranger);
+  auto inquiry = coordinator_->NextInquiry();
+  ASSERT_TRUE(inquiry.has_value());
+  EXPECT_EQ(inquiry->gid(), ToString(stranger));
+  coordinator_->Answer(ToString(stranger), v1::InquiryAnswer::ABORT);
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_ROLLED_BACK);
+  EXPECT_THAT(database_.Prepared(), IsEmpty());
+}
+
+TEST_F(RecoveryTest, PendingRetryAndHazardLeaveABranchPrepared) {
+  StartServing();
+  const Gid stranger = OtherGid();
+  database_.PutPrepared(stranger);
+  for (auto answer :
+       {v1::InquiryAnswer::PENDING, v1::InquiryAnswer::RETRY, v1::InquiryAnswer::HAZARD}) {
+    ASSERT_TRUE(coordinator_->NextInquiry().has_value());  // Asked again each time but the last.
+    coordinator_->Answer(ToString(stranger), answer);
+  }
+  WaitWelcomed();  // The answers have been taken in.
+  EXPECT_THAT(database_.Prepared(), ElementsAre(stranger));
+}
+
+TEST_F(RecoveryTest, BranchesOfOthersAreNeverTouched) {
+  const Gid other_resource = OtherGid("stock_my");
+  const Gid other_cluster = OtherGid("orders_pg", "elsewhere");
+  database_.PutPrepared(other_resource);
+  database_.PutPrepared(other_cluster);
+  StartServing();
+  const Gid ours = OtherGid();
+  database_.PutPrepared(ours);
+  EXPECT_EQ(coordinator_->NextInquiry()->gid(), ToString(ours));
+  // Not even when told to.
+  for (const Gid& gid : {other_resource, other_cluster}) {
+    coordinator_->Answer(ToString(gid), v1::InquiryAnswer::ABORT);
+    coordinator_->Finish(ToString(gid), false);
+  }
+  coordinator_->Finish(ToString(ours), false);
+  EXPECT_EQ(coordinator_->NextFinished()->gid(), ToString(ours));
+  EXPECT_THAT(database_.Prepared(), ::testing::UnorderedElementsAre(other_resource, other_cluster));
+}
+
+TEST_F(RecoveryTest, ALaterLeaderEndsOpenBranchesAndIsAskedAboutPreparedOnes) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartServing();
+  const std::string prepared = PreparedBranch("a");
+  const std::string open = Opened({"write b"});
+  coordinator_->Disregard();
+  coordinator_->Lead(6, true);
+  std::vector<std::string> lost{coordinator_->NextLost()->gid(), coordinator_->NextLost()->gid()};
+  EXPECT_THAT(lost, ::testing::Contains(open));  // The other is the fixture's probe.
+  EXPECT_THAT(database_.Prepared(), ElementsAre(GidOf(prepared)));
+  EXPECT_EQ(coordinator_->NextInquiry()->gid(), prepared);
+}
+
+TEST_F(RecoveryTest, ALostLinkLosesNothing) {
+  StartServing();
+  const std::string open = Opened({"write a"});
+  const std::string prepared = PreparedBranch("b");
+  coordinator_->DropLinks();
+  ASSERT_TRUE(coordinator_->WaitServed(1));
+  // The same leader in the same term: the open branch goes on, votes are said again.
+  coordinator_->Prepare(prepared);
+  EXPECT_EQ(coordinator_->NextVote()->vote(), v1::BranchVote::YES);
+  v1::ExecuteReply reply;
+  EXPECT_TRUE(Execute(open, 2, {"write c"}, &reply).ok());
+  coordinator_->Prepare(open);
+  EXPECT_EQ(coordinator_->NextVote()->vote(), v1::BranchVote::YES);
+  coordinator_->Finish(open, true);
+  coordinator_->Finish(prepared, true);
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_THAT(database_.Effects(), ElementsAre("a", "b", "c"));
+}
+
+TEST_F(RecoveryTest, ARegistrationInFlightSurvivesALostLink) {
+  StartServing();
+  coordinator_->IgnoreRegistrations(true);
+  v1::OpenReply reply;
+  std::thread opener([&] {
+    EXPECT_TRUE(Open(ToString(coordinator_->NextGtrid()), "1", {"write a"}, &reply).ok());
+  });
+  const int before = coordinator_->messages_heard();
+  EXPECT_TRUE(Eventually([&] { return coordinator_->messages_heard() > before + 1; }));
+  coordinator_->IgnoreRegistrations(false);
+  coordinator_->DropLinks();
+  opener.join();
+  EXPECT_FALSE(reply.gid().empty());
+}
+
+TEST_F(RecoveryTest, ASilentCoordinatorIsDialledAnew) {
+  StartServing();
+  coordinator_->Disregard();
+  coordinator_->FallSilent(true);
+  auto hello = coordinator_->NextHello();  // After three seconds.
+  EXPECT_TRUE(hello.has_value());
+}
+
+TEST_F(RecoveryTest, ACommitOutlastsADatabaseThatIsAway) {
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  database_.SetDown(true);
+  coordinator_->Finish(gid, true, "fake=1");
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTING);
+  v1::OpenReply reply;
+  EXPECT_TRUE(Eventually([&] {
+    return Open(ToString(coordinator_->NextGtrid()), "1", {}, &reply).error_code() ==
+           grpc::StatusCode::UNAVAILABLE;
+  }));
+  database_.SetDown(false);
+  std::optional<v1::BranchFinished> finished;
+  do {
+    finished = coordinator_->NextFinished();
+    ASSERT_TRUE(finished.has_value());
+  } while (finished->state() == v1::BRANCH_STATE_COMMITTING);
+  EXPECT_EQ(finished->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_THAT(database_.Effects(), ElementsAre("a"));
+  WaitWelcomed();  // And it serves again.
+}
+
+TEST_F(RecoveryTest, AnAttachedBranchOutlastsARestartOfItsDatabase) {
+  database_.SetAttached(true);
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  database_.SetDown(true);
+  database_.SetDown(false);
+  coordinator_->Finish(gid, true, "fake=1");
+  std::optional<v1::BranchFinished> finished;
+  do {
+    finished = coordinator_->NextFinished();
+    ASSERT_TRUE(finished.has_value());
+  } while (finished->state() == v1::BRANCH_STATE_COMMITTING);
+  EXPECT_EQ(finished->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_THAT(database_.Effects(), ElementsAre("a"));
+}
+
+TEST_F(RecoveryTest, ADatabaseThatComesLateIsServedThen) {
+  database_.SetDown(true);
+  StartAgent();
+  ASSERT_TRUE(coordinator_->WaitServed(0));
+  database_.SetDown(false);
+  EXPECT_TRUE(coordinator_->WaitServed(1));
+}
+
+TEST_F(RecoveryTest, ABranchThatSomebodyElseEndedIsReportedUntilForgotten) {
+  options_.recovery_scan_interval = std::chrono::minutes(10);  // The commit shall find out.
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  database_.TakePrepared(GidOf(gid));
+  coordinator_->Finish(gid, true, "fake=1");
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_HAZARD);
+  coordinator_->DropLinks();
+  auto again = coordinator_->NextFinished();  // After the next hello.
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->state(), v1::BRANCH_STATE_HAZARD);
+  // A restart must not turn it into our own work.
+  StopAgent();
+  StartAgent();
+  ASSERT_TRUE(coordinator_->WaitServed(1));
+  coordinator_->Finish(gid, true, "fake=1");
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_HAZARD);
+}
+
+TEST_F(RecoveryTest, APreparedBranchThatVanishesIsReportedUnasked) {
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  ASSERT_EQ(coordinator_->NextInquiry()->gid(), gid);  // It has been listed.
+  database_.TakePrepared(GidOf(gid));
+  auto lost = coordinator_->NextLost();
+  ASSERT_TRUE(lost.has_value());
+  EXPECT_EQ(lost->gid(), gid);
+}
+
+TEST_F(RecoveryTest, AFinishedBranchThatIsListedAgainIsAskedAboutAgain) {
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  coordinator_->Finish(gid, true, "fake=1");
+  ASSERT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  coordinator_->Disregard();
+  database_.PutPrepared(GidOf(gid));  // Failed over to a standby that had missed the commit.
+  EXPECT_EQ(coordinator_->NextInquiry()->gid(), gid);
+  coordinator_->Answer(gid, v1::InquiryAnswer::COMMIT);
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_THAT(database_.Prepared(), IsEmpty());
+}
+
+TEST_F(RecoveryTest, StoppingRollsBackWhatIsOpenAndKeepsWhatIsPrepared) {
+  StartServing();
+  const std::string prepared = PreparedBranch("a");
+  const std::string open = Opened({"write b"});
+  std::thread worker([&] {
+    v1::ExecuteReply reply;
+    EXPECT_FALSE(Execute(open, 2, {"block"}, &reply).ok());
+  });
+  EXPECT_TRUE(Eventually([&] { return database_.blocked() == 1; }));
+  agent_.reset();  // The stub stays: its call is answered.
+  worker.join();
+  EXPECT_EQ(database_.sessions(), 0);
+  EXPECT_THAT(database_.Prepared(), ElementsAre(GidOf(prepared)));
+}
+
+// ---- Which cluster ------------------------------------------------------------------------------
+
+TEST_F(RecoveryTest, AnAgentPinsItsClusterAndRefusesAnother) {
+  StartServing();
+  StopAgent();
+  coordinator_->Disregard();
+  v1::Welcome other = coordinator_->welcome();
+  other.set_group_incarnation(78);  // Restored from a backup.
+  coordinator_->SetWelcome(other);
+  StartAgent();
+  auto hello = coordinator_->NextHello();
+  ASSERT_TRUE(hello.has_value());
+  EXPECT_EQ(hello->group_incarnation(), 77u);
+  EXPECT_EQ(hello->cluster_uuid(), other.cluster_uuid());
+  v1::OpenReply reply;
+  const grpc::Status status = Open(ToString(coordinator_->NextGtrid()), "1", {}, &reply);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(DetailOf(status).reason(), v1::REASON_NOT_LEADER);
+
+  StopAgent();
+  options_.repin = true;
+  StartServing();  // An operator allowed it.
+  StopAgent();
+  options_.repin = false;
+  StartServing();  // For good.
+}
+
+TEST_F(RecoveryTest, TwoAgentsOnOneDirectoryAreRefused) {
+  StartServing();
+  Options second = options_;
+  second.listen = "unix:" + directory_ + "/second.sock";
+  auto server = Server::Start(second, [this](const ResourceOptions& r, const std::string& c) {
+    return database_.MakeManager(c, r.name);
+  });
+  ASSERT_FALSE(server.ok());
+  EXPECT_THAT(server.status().message(), HasSubstr(options_.data_dir));
+}
+
+}  // namespace
+}  // namespace assent::agent
