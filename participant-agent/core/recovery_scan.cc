@@ -29,10 +29,12 @@ bool RecoveryScan::ShallAsk(const Seen& seen, const Known& known, MonotonicTime 
 
 ScanVerdict RecoveryScan::Judge(const std::vector<ListedBranch>& listed, MonotonicTime began,
                                 bool ask_all, const std::map<Gid, Known>& known) {
+  std::erase_if(ended_, [&](const auto& ended) { return ended.second < began; });
   ScanVerdict verdict;
   std::map<Gid, Seen> now_seen;
   for (const ListedBranch& branch : listed) {
     const Known& know = known.at(branch.gid);
+    if (know.knowledge == Knowledge::kNothing && ended_.contains(branch.gid)) continue;
     auto before = seen_.find(branch.gid);
     Seen seen = before == seen_.end() ? Seen{.first = began} : before->second;
     bool ask = false;

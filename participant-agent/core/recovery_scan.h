@@ -7,6 +7,7 @@
 #include <chrono>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -65,8 +66,12 @@ class RecoveryScan {
   // An inquiry was answered with anything but a decision.
   void Answered(const Gid& gid, LastAnswer answer, MonotonicTime now);
 
-  // The agent ended it and drops its memory of it: its absence is no news.
-  void Ended(const Gid& gid) { seen_.erase(gid); }
+  // The agent ended it and drops its memory of it: neither its absence nor its presence in a
+  // listing that is under way is news.
+  void Ended(const Gid& gid, MonotonicTime now) {
+    seen_.erase(gid);
+    ended_[gid] = now;
+  }
 
   // Prepared branches at the last listing.
   size_t listed_count() const { return seen_.size(); }
@@ -84,6 +89,7 @@ class RecoveryScan {
 
   const Duration inquiry_age_;
   std::map<Gid, Seen> seen_;
+  std::unordered_map<Gid, MonotonicTime> ended_;  // Since the last listing began.
 };
 
 }  // namespace assent::agent

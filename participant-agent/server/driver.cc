@@ -165,7 +165,7 @@ void Driver::Retire(const Gid& gid) {
 void Driver::Erase(const Gid& gid) {
   auto it = live_.find(gid);
   if (it == live_.end()) return;
-  it->second.resource->scan.Ended(gid);
+  it->second.resource->scan.Ended(gid, std::chrono::steady_clock::now());
   openings_.erase(it->second.open_key);
   live_.erase(it);
 }

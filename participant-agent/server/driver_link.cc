@@ -174,6 +174,7 @@ void Driver::Prepare(Peer& peer, const v1::PrepareBranch& prepare) {
   }
   // Never heard of, or lost with the agent's memory: it can't have been prepared by a vote of ours
   // that still counts.
+  LogInfo("vote_no", {{"gid", prepare.gid()}, {"cause", CauseName(Cause::kUnknownBranch)}});
   v1::BranchVote* vote = peer.out.add_votes();
   vote->set_gid(prepare.gid());
   vote->set_vote(v1::BranchVote::NO);
@@ -344,7 +345,7 @@ void Driver::On(ResourceListed& event) {
   ScanVerdict verdict = resource.scan.Listed(listed, event.began, event.ask_all, know);
   for (const Gid& gid : verdict.relisted) {
     LogWarning("listed_again", {{"gid", ToString(gid)}, {"resource", event.resource}});
-    openings_.erase(Find(gid)->open_key);
+    if (Live* live = Find(gid)) openings_.erase(live->open_key);
     live_.erase(gid);
   }
   for (const Gid& gid : verdict.gone) {

@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
   int got = 0;
   sigwait(&signals, &got);
   LogInfo("stopping", {{"signal", got}});
+  signal(SIGALRM, [](int) { _exit(0); });
   alarm(kExitSecondsMax);
   (*server).reset();
   LogInfo("stopped");

@@ -142,6 +142,9 @@ std::vector<std::string> ValidateOptions(const Options& options) {
     for (std::string& problem : rpc::CheckTlsFiles(options.tls, rpc::Side::kServer)) {
       problems.push_back(std::move(problem));
     }
+    if (options.tls.ca_file.empty()) {
+      problems.push_back("tls_ca_file is empty: the agent needs it to trust its coordinators");
+    }
   }
   if (options.resources.empty()) {
     problems.push_back("no [[resource]] is given: name at least one database to serve");

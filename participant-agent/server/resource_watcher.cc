@@ -1,8 +1,15 @@
 #include "participant-agent/server/resource_watcher.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace assent::agent {
+namespace {
+
+// A database that is away is tried so often: services wait for it.
+constexpr Duration kAwayInterval = std::chrono::milliseconds(200);
+
+}  // namespace
 
 ResourceWatcher::ResourceWatcher(std::string resource, adapters::ResourceManager& manager,
                                  EventInbox& driver, Duration interval)
@@ -29,8 +36,8 @@ void ResourceWatcher::AskAllNow() {
   changed_.NotifyAll();
 }
 
-bool ResourceWatcher::Wait(bool* ask_all) {
-  const MonotonicTime until = std::chrono::steady_clock::now() + interval_;
+bool ResourceWatcher::Wait(Duration pause, bool* ask_all) {
+  const MonotonicTime until = std::chrono::steady_clock::now() + pause;
   MutexLock lock(mutex_);
   while (!stopping_ && !ask_all_ && changed_.WaitUntil(mutex_, until)) {
   }
@@ -47,7 +54,7 @@ void ResourceWatcher::Run() {
     if (!probed) probed = Probe();
     if (probed) probed = List(owed);
     if (probed) owed = false;
-  } while (Wait(&ask_all));
+  } while (Wait(probed ? interval_ : std::min(interval_, kAwayInterval), &ask_all));
 }
 
 bool ResourceWatcher::Probe() {

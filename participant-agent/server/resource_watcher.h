@@ -14,8 +14,8 @@ namespace assent::agent {
 
 class ResourceWatcher {
  public:
-  // Every `interval`: ResourceListed, or ResourceUnreachable while the database can't tell. After
-  // each time that it could not be reached the database is probed anew (ResourceProbed).
+  // Every `interval`: ResourceListed, or ResourceUnreachable while the database can't tell; then it
+  // tries more often, and the database is probed anew (ResourceProbed) before it is listed.
   ResourceWatcher(std::string resource, adapters::ResourceManager& manager, EventInbox& driver,
                   Duration interval);
   ~ResourceWatcher();
@@ -28,8 +28,8 @@ class ResourceWatcher {
   void Run();
   bool Probe();
   bool List(bool ask_all);
-  // Until the interval has passed or somebody asks. False: stop.
-  bool Wait(bool* ask_all) EXCLUDES(mutex_);
+  // Until `pause` has passed or somebody asks. False: stop.
+  bool Wait(Duration pause, bool* ask_all) EXCLUDES(mutex_);
 
   const std::string resource_;
   adapters::ResourceManager& manager_;

@@ -115,7 +115,7 @@ TEST(RecoveryScan, TellsWhatIsGoneWithoutTheAgentsDoing) {
   std::vector<ListedBranch> listed;
   for (uint64_t i = 1; i <= 5; ++i) listed.push_back({GidNumber(i), ""});
   scan.Listed(listed, kStart, false, Nothing);
-  scan.Ended(GidNumber(5));  // The agent ended it, and has forgotten it since.
+  scan.Ended(GidNumber(5), kStart);  // The agent ended it, and has forgotten it since.
   auto know = [](const Gid& gid) -> Known {
     switch (gid.gtrid.seq) {
       case 1:
@@ -131,6 +131,17 @@ TEST(RecoveryScan, TellsWhatIsGoneWithoutTheAgentsDoing) {
   const ScanVerdict verdict = scan.Listed({}, kStart + kAge, false, know);
   EXPECT_THAT(verdict.gone, ElementsAre(GidNumber(1), GidNumber(2)));
   EXPECT_THAT(scan.Listed({}, kStart + 2 * kAge, false, know).gone, IsEmpty());  // Said once.
+}
+
+TEST(RecoveryScan, AListingUnderWayMayStillShowWhatWasEndedAndForgotten) {
+  RecoveryScan scan(kAge);
+  const std::vector<ListedBranch> listed{{GidNumber(1), ""}};
+  scan.Ended(GidNumber(1), kStart + milliseconds(5));
+  EXPECT_THAT(scan.Listed(listed, kStart, true, Nothing).inquire, IsEmpty());
+  EXPECT_THAT(scan.Listed({}, kStart + kAge, false, Nothing).gone, IsEmpty());
+  // A listing that began later means it.
+  scan.Ended(GidNumber(1), kStart + kAge);
+  EXPECT_EQ(scan.Listed(listed, kStart + 2 * kAge, true, Nothing).inquire.size(), 1u);
 }
 
 TEST(RecoveryScan, APreparedBranchIsNotGoneFromAListingThatBeganBefore) {
