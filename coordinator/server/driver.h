@@ -223,7 +223,8 @@ class Driver final : public txlog::Listener {
   AgentRegistry agents_;
   TimerQueue timers_;
 
-  std::vector<Gtrid> ends_;  // Fully applied; END not yet proposed.
+  std::vector<Gtrid> ends_;    // Fully applied; END not yet proposed.
+  bool ends_refused_ = false;  // The log is full: not again before the timer.
   std::optional<TimerQueue::Id> flush_ends_timer_;
   bool tick_set_ = false;
   std::map<Gtrid, std::vector<Reply<ForgetAnswer>>> forgetters_;

@@ -63,7 +63,7 @@ void Driver::Perform(Finishing&, const ProposeHeuristic& action) {
 
 void Driver::Perform(Finishing& finishing, const ProposeEnd&) {
   ends_.push_back(finishing.core.decision().gtrid);
-  if (ends_.size() >= limits_.end_batch_max) {
+  if (ends_.size() >= limits_.end_batch_max && !ends_refused_) {
     FlushEnds();
   } else if (!flush_ends_timer_) {
     flush_ends_timer_ = timers_.Add(now_ + limits_.end_delay, {TimerKind::kFlushEnds, {}});
@@ -121,10 +121,17 @@ void Driver::OnResend(const Gtrid& gtrid) {
 
 void Driver::FlushEnds() {
   timers_.Cancel(std::exchange(flush_ends_timer_, std::nullopt));
+  ends_refused_ = false;
   if (ends_.empty() || !Ready()) return;
   ASSENT_FAILPOINT("coord.end.before");
-  End record{.gtrids = std::exchange(ends_, {})};
-  Propose(record, term_, EndProposal{record.gtrids});
+  // Many may have gathered while the log refused them; a record has a largest size.
+  std::vector<Gtrid> all = std::exchange(ends_, {});
+  for (size_t from = 0; from < all.size(); from += limits_.end_batch_max) {
+    const size_t to = std::min(all.size(), from + limits_.end_batch_max);
+    End record{.gtrids = {all.begin() + static_cast<ptrdiff_t>(from),
+                          all.begin() + static_cast<ptrdiff_t>(to)}};
+    Propose(record, term_, EndProposal{record.gtrids});
+  }
 }
 
 // END is on record: nothing is left to remember, here or at the agents.

@@ -217,6 +217,7 @@ void Driver::Answered(const HeuristicProposal& about, txlog::Fate fate) {
 void Driver::Answered(const EndProposal& about, txlog::Fate fate) {
   if (fate != txlog::Fate::kRefused || !Ready()) return;
   ends_.insert(ends_.end(), about.gtrids.begin(), about.gtrids.end());
+  ends_refused_ = true;
   if (!flush_ends_timer_) {
     flush_ends_timer_ = timers_.Add(now_ + kRefusedRetry, {TimerKind::kFlushEnds, {}});
   }

@@ -12,6 +12,16 @@ uint32_t Milliseconds(Duration duration) {
   return static_cast<uint32_t>(std::clamp<int64_t>(ms, 0, std::numeric_limits<uint32_t>::max()));
 }
 
+// Words for people go into log records, which have a largest size. Cut between characters: bytes
+// that are no UTF-8 would make a record that can't be read again.
+std::string Cut(const std::string& words) {
+  constexpr size_t kWordsMax = 2000;
+  if (words.size() <= kWordsMax) return words;
+  size_t end = kWordsMax;
+  while (end > 0 && (static_cast<unsigned char>(words[end]) & 0xC0) == 0x80) --end;
+  return words.substr(0, end) + "...";
+}
+
 void FillAbort(const AbortReason& from, v1::Abort* to) {
   to->set_cause(static_cast<v1::AbortCause>(from.cause));
   if (!from.gid) return;
@@ -189,7 +199,7 @@ ReadInput FromProto(const v1::AgentMessage& message) {
                                 .evidence = one.evidence(),
                                 .failure = {.cause = static_cast<uint32_t>(one.cause()),
                                             .database_code = one.database_code(),
-                                            .message = one.message()}});
+                                            .message = Cut(one.message())}});
   }
   for (const v1::BranchLost& one : message.lost()) {
     Result<Gid> gid = gid_of(one.gid());
@@ -197,7 +207,7 @@ ReadInput FromProto(const v1::AgentMessage& message) {
     read.input.lost.push_back({.gid = std::move(*gid),
                                .failure = {.cause = static_cast<uint32_t>(one.cause()),
                                            .database_code = one.database_code(),
-                                           .message = one.message()}});
+                                           .message = Cut(one.message())}});
   }
   for (const v1::BranchFinished& one : message.finished()) {
     Result<Gid> gid = gid_of(one.gid());
@@ -209,7 +219,7 @@ ReadInput FromProto(const v1::AgentMessage& message) {
     }
     read.input.finished.push_back({.gid = std::move(*gid),
                                    .state = static_cast<BranchViewState>(one.state()),
-                                   .detail = one.detail()});
+                                   .detail = Cut(one.detail())});
   }
   for (const v1::Inquiry& one : message.inquiries()) {
     Result<Gid> gid = gid_of(one.gid());

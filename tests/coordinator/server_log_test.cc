@@ -229,6 +229,27 @@ TEST_F(LogTest, ARefusedEndIsTriedAgain) {
   EXPECT_TRUE(List().transactions.empty());
 }
 
+TEST_F(LogTest, EndsThatGatheredWhileTheLogRefusedThemAreNotOneHugeRecord) {
+  limits_.end_batch_max = 2;
+  Boot();
+  std::vector<Pair> pairs;
+  for (int i = 0; i < 5; ++i) {
+    pairs.push_back(BeginPair());
+    CommitPair(pairs.back());
+  }
+  log_.mode = FakeLog::Mode::kRefuse;
+  for (const Pair& pair : pairs) {
+    Report(*pg_, pair.pg);
+    Report(*my_, pair.my);
+  }
+  Pass(limits_.end_delay);
+  const size_t refused = codec_.Count<End>();
+  log_.mode = FakeLog::Mode::kApply;
+  Pass(1s);
+  EXPECT_EQ(codec_.Count<End>(), refused + 3);
+  EXPECT_TRUE(List().transactions.empty());
+}
+
 TEST_F(LogTest, ARefusedHeuristicIsTriedAgain) {
   Boot();
   Pair pair = BeginPair();

@@ -1,0 +1,66 @@
+// The options of assentd: every problem at once, and what they make of the driver's limits.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "coordinator/server/options.h"
+
+namespace assent::coordinator {
+namespace {
+
+class ServerOptionsTest : public ::testing::Test {
+ protected:
+  ParseResult Parse(std::vector<std::string> args, std::vector<std::string> environment = {}) {
+    options_ = {};
+    set_ = std::make_unique<OptionSet>("assentd", "coordinator node of Assent");
+    DescribeOptions(*set_, options_);
+    return set_->Parse(args, environment);
+  }
+  static bool Names(const ParseResult& result, const std::string& word) {
+    return std::any_of(result.problems.begin(), result.problems.end(),
+                       [&](const std::string& p) { return p.find(word) != std::string::npos; });
+  }
+
+  Options options_;
+  std::unique_ptr<OptionSet> set_;
+};
+
+TEST_F(ServerOptionsTest, TheDefaultsAreSound) {
+  ParseResult result = Parse({"--cluster", "bank", "--data-dir", "/tmp/x"});
+  EXPECT_TRUE(result.problems.empty()) << result.problems.front();
+  EXPECT_FALSE(result.exit_code);
+  EXPECT_EQ(options_.listen, "127.0.0.1:7400");
+  Limits limits = LimitsOf(options_);
+  EXPECT_EQ(limits.table.outcome_retention_ticks, 7u * 24 * 60);
+  EXPECT_EQ(limits.table.key_retention_ticks, 60u);
+  EXPECT_EQ(limits.prepare_timeout, std::chrono::seconds(10));
+}
+
+TEST_F(ServerOptionsTest, EveryProblemIsToldAtOnce) {
+  ParseResult result = Parse({"--cluster", "Bank", "--listen", "0.0.0.0:7400",
+                              "--transaction-timeout-ms", "7200000", "--resend-interval-ms",
+                              "60000", "--outcome-retention-ms", "60000", "--tick-interval-ms",
+                              "3600000", "--client-key-retention-ms", "1000", "--queue-max", "0"});
+  EXPECT_EQ(result.exit_code, 2);
+  for (const char* word :
+       {"cluster", "listen", "transaction_timeout_ms", "resend_interval_ms", "outcome_retention_ms",
+        "client_key_retention_ms", "queue-max", "data_dir"}) {
+    EXPECT_TRUE(Names(result, word)) << word << "\n" << result.status().message();
+  }
+}
+
+TEST_F(ServerOptionsTest, MisspeltKeysAreNamed) {
+  EXPECT_TRUE(
+      Names(Parse({"--cluster", "bank", "--data-dir", "/tmp/x"}, {"ASSENT_PREPARE_TIMEOUT=1"}),
+            "PREPARE_TIMEOUT"));
+}
+
+TEST_F(ServerOptionsTest, ATickLongerThanASpanCountsAsOne) {
+  Options options;
+  options.tick_interval = std::chrono::milliseconds(1000);
+  options.client_key_retention = std::chrono::milliseconds(1500);
+  EXPECT_EQ(LimitsOf(options).table.key_retention_ticks, 2u);
+}
+
+}  // namespace
+}  // namespace assent::coordinator
