@@ -1,8 +1,12 @@
 #include "tests/chaos/walk.h"
 
+#include <grpcpp/grpcpp.h>
+
 #include <chrono>
 #include <thread>
 
+#include "assent/v1/admin_service.grpc.pb.h"
+#include "tests/support/process.h"
 #include "tests/support/stop_point.h"
 
 namespace assent::chaos {
@@ -77,6 +81,7 @@ Result<Ending> Walk::Run(const std::string& step, Part stopped, Part killed) {
   if (*left != 0) {
     return DeadlineExceeded(std::to_string(*left) + " prepared branches stay in doubt after " + id);
   }
+  if (Status s = WaitAllEnded(); !s.ok()) return s;
   auto in_postgres = StandsIn(Part::kPostgres, id);
   if (!in_postgres.ok()) return in_postgres.status();
   auto in_mariadb = StandsIn(Part::kMariadb, id);
@@ -167,6 +172,23 @@ Status Walk::BringBack(Part part) {
       return ProcessOf(part).Start();
   }
   return Ok();
+}
+
+Status Walk::WaitAllEnded() {
+  auto stub = v1::AdminService::NewStub(
+      grpc::CreateChannel(house_->coordinator().endpoint(), grpc::InsecureChannelCredentials()));
+  std::string last = "no answer";
+  bool ended = test_support::WaitUntil(kSettledWithin, [&] {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + seconds(2));
+    v1::GetStatusReply status;
+    if (!stub->GetStatus(&context, {}, &status).ok()) return false;
+    last = status.ShortDebugString();
+    return status.live_transactions() == 0 && status.unfinished_transactions() == 0 &&
+           status.heuristic_transactions() == 0;
+  });
+  if (ended) return Ok();
+  return DeadlineExceeded("the coordinator still has transactions under way: " + last);
 }
 
 Result<bool> Walk::StandsIn(Part database, const std::string& id) {

@@ -42,6 +42,9 @@ class Walk {
   void Kill(Part part);
   Status BringBack(Part part);
   Result<bool> StandsIn(Part database, const std::string& id);
+  // Until the coordinator has no transaction under way, so that the next stretch meets only its
+  // own.
+  Status WaitAllEnded();
 
   std::unique_ptr<test_support::Deployment> house_;
   int number_ = 0;
