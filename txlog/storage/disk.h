@@ -2,7 +2,7 @@
 // that loses, tears, flips and fills up (tests/txlog/sim_disk.h).
 //
 // Errors, the same for every call:
-//   RESOURCE_EXHAUSTED  no room (ENOSPC, EDQUOT). Part of the bytes may have been written.
+//   RESOURCE_EXHAUSTED  no room (ENOSPC, EDQUOT, EFBIG). Part of the bytes may have been written.
 //   DATA_LOSS           a forced write failed. What the file holds now is unknown, and asking again
 //                       would answer wrongly (the kernel reports a failed flush once): end the
 //                       process.

@@ -26,6 +26,7 @@ Status Failed(const char* what, const std::string& path, int error) {
   switch (error) {
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
       return ResourceExhausted(std::move(message));
     case ENOENT:
       return NotFound(std::move(message));
