@@ -142,10 +142,11 @@ void LocalEngine::CommitBatch(std::vector<Entry> entries,
   }
   Status s = WriteAndForce(entries);
   if (s.ok()) {
+    NoteRoom(0, "");
     HandOver(std::move(entries));
     answer(Fate::kDurable);
   } else if (s.code() == Code::kResourceExhausted) {
-    LogWarning("log_disk_full", {{"refused", dones.size()}, {"reason", s.message()}});
+    NoteRoom(dones.size(), s.message());
     answer(Fate::kRefused);
   } else {
     Die(s);
@@ -172,6 +173,16 @@ void LocalEngine::HandOver(std::vector<Entry> entries) {
   }
   applied_ = applied.back().index;
   listener_.OnApplied(std::move(applied));
+}
+
+// One line when the disk fills up and one when there is room again, however many are refused.
+void LocalEngine::NoteRoom(size_t refused, const std::string& reason) {
+  if (refused > 0 && refused_for_room_ == 0) {
+    LogWarning("log_disk_full", {{"directory", options_.directory}, {"reason", reason}});
+  } else if (refused == 0 && refused_for_room_ > 0) {
+    LogInfo("log_disk_has_room", {{"refused_meanwhile", refused_for_room_}});
+  }
+  refused_for_room_ = refused == 0 ? 0 : refused_for_room_ + refused;
 }
 
 void LocalEngine::AskForSnapshot() {
@@ -223,7 +234,9 @@ void LocalEngine::SnapshotWritten(Index index, Term term, const Status& status) 
   snapshots_.Run([this, covered = std::move(covered)] {
     for (const std::string& path : covered) {
       // The next start removes what is left.
-      if (Status s = RemoveIfThere(disk_, path); !s.ok()) {
+      if (Status s = RemoveInSteps(disk_, path); s.code() == Code::kDataLoss) {
+        Die(s);
+      } else if (!s.ok()) {
         LogWarning("log_segment_not_removed", {{"reason", s.message()}});
       }
     }

@@ -61,6 +61,7 @@ class LocalEngine {
   Status WriteAndForce(const std::vector<Entry>& entries);
   void HandOver(std::vector<Entry> entries);
   void AskForSnapshot();
+  void NoteRoom(size_t refused, const std::string& reason);
   void Die(const Status& status);
 
   const LocalLogOptions options_;
@@ -77,6 +78,7 @@ class LocalEngine {
   uint64_t bytes_behind_snapshot_ = 0;
   uint64_t snapshot_at_bytes_ = 0;
   bool snapshot_wanted_ = false;
+  uint64_t refused_for_room_ = 0;   // Since the disk was last known to have room.
   std::atomic<bool> dead_ = false;  // Set on any thread.
 };
 

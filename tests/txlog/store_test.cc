@@ -233,6 +233,21 @@ TEST_F(Store, SnapshotWithoutRoomKeepsTheOldOne) {
   EXPECT_EQ(recovered_.snapshot->state, "three");
 }
 
+TEST_F(Store, RemovalInStepsMayStopAnywhere) {
+  for (int n = 1;; ++n) {
+    SimDisk disk(n);
+    disk.SetContent(kDirectory + "/large", std::string((3 << 20) + 1, 'x'));
+    disk.CrashAt(n);
+    Status s = RemoveInSteps(disk, kDirectory + "/large");
+    if (s.ok()) {
+      EXPECT_FALSE(disk.Exists(kDirectory + "/large"));
+      EXPECT_EQ(n, 8) << "three steps of two calls, the removal, and none left to stop";
+      break;
+    }
+  }
+  EXPECT_TRUE(RemoveInSteps(disk_, kDirectory + "/never there").ok());
+}
+
 TEST_F(Store, ReadsBackWhatItWrote) {
   MakeThreeSegments();
   Open();

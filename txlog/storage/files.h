@@ -35,6 +35,10 @@ Status ReplaceFile(Disk& disk, const std::string& directory, const std::string& 
 // Fine if the file is not there.
 Status RemoveIfThere(Disk& disk, const std::string& path);
 
+// The same for a large file that nobody needs any more, gently: other files are being forced
+// meanwhile. A crash may leave part of it. DATA_LOSS: end the process.
+Status RemoveInSteps(Disk& disk, const std::string& path);
+
 // DATA_LOSS with file, offset, reason and remedy.
 Status DamagedFile(const std::string& path, uint64_t offset, const std::string& what);
 

@@ -268,7 +268,9 @@ Status LogStore::WriteSnapshot(Disk& disk, const std::string& directory, Index i
   if (!names.ok()) return Ok();  // Older ones cost room, nothing else; the next start removes them.
   for (const std::string& name : *names) {
     std::optional<Index> other = ParseSnapshotName(name);
-    if (other.has_value() && *other < index) (void)RemoveIfThere(disk, directory + "/" + name);
+    if (!other.has_value() || *other >= index) continue;
+    s = RemoveInSteps(disk, directory + "/" + name);
+    if (s.code() == Code::kDataLoss) return s;
   }
   return Ok();
 }

@@ -4,6 +4,11 @@
 #include "txlog/storage/files.h"
 
 namespace assent::txlog {
+namespace {
+
+constexpr int kSkipAfterFailure = 500;
+
+}  // namespace
 
 SpareSegment::SpareSegment(Disk& disk, const std::string& directory, uint64_t bytes,
                            Executor& executor, std::function<void(const Status&)> die)
@@ -16,7 +21,7 @@ SpareSegment::SpareSegment(Disk& disk, const std::string& directory, uint64_t by
 void SpareSegment::Prepare() {
   {
     MutexLock lock(mutex_);
-    if (state_ != State::kNone) return;
+    if (state_ != State::kNone || calls_to_skip_-- > 0) return;
     state_ = State::kBeingMade;
   }
   executor_.Run([this] { Make(); });
@@ -31,11 +36,13 @@ void SpareSegment::Make() {
   }
   MutexLock lock(mutex_);
   state_ = file.ok() ? State::kReady : State::kNone;
+  calls_to_skip_ = file.ok() ? 0 : kSkipAfterFailure;
   if (file.ok()) file_ = std::move(*file);
 }
 
 std::unique_ptr<File> SpareSegment::Take() {
   MutexLock lock(mutex_);
+  calls_to_skip_ = 0;
   if (state_ != State::kReady) return nullptr;
   state_ = State::kNone;
   return std::move(file_);

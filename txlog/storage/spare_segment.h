@@ -21,7 +21,7 @@ class SpareSegment {
                std::function<void(const Status&)> die);
 
   // Sees to it that a spare will be there, unless one is already or is being made. A full disk is
-  // only noted: the roll-over tries again and reports.
+  // only noted, and tried again at the next roll-over, or after some hundred calls.
   void Prepare() EXCLUDES(mutex_);
 
   // The file at `path()`, zeroed and forced; now the caller's, who renames it before the next
@@ -43,6 +43,8 @@ class SpareSegment {
   Mutex mutex_;
   State state_ GUARDED_BY(mutex_) = State::kNone;
   std::unique_ptr<File> file_ GUARDED_BY(mutex_);
+  // A full disk is not asked at each commit.
+  int calls_to_skip_ GUARDED_BY(mutex_) = 0;
 };
 
 // A new file of `bytes` zeroes at `path`. On failure nothing is left of it.
