@@ -136,6 +136,51 @@ TEST_F(PostgresProbe, TlsAskedForIsNeverSilentlyAbsent) {
   EXPECT_THAT(error.detail, HasSubstr("unix socket"));
 }
 
+// Makes <dir>/<name>.pem and .key: self-signed, for the address 127.0.0.1.
+bool MakeCertificate(const std::string& dir, const std::string& name) {
+  return std::system(("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=" + name +
+                      " -addext subjectAltName=IP:127.0.0.1 -keyout " + dir + "/" + name +
+                      ".key -out " + dir + "/" + name + ".pem 2>/dev/null")
+                         .c_str()) == 0;
+}
+
+TEST_F(PostgresProbe, TlsVerifiesAuthorityAndHost) {
+  const std::string dir = Server().socket_dir();
+  ASSERT_TRUE(MakeCertificate(dir, "server"));
+  ASSERT_TRUE(MakeCertificate(dir, "other"));
+  std::filesystem::permissions(dir + "/server.key", std::filesystem::perms::owner_read);
+  ASSERT_TRUE(test_support::GiveToUnprivileged(dir + "/server.key").ok());
+  Sql("ALTER SYSTEM SET ssl_cert_file = '" + dir + "/server.pem'");
+  Sql("ALTER SYSTEM SET ssl_key_file = '" + dir + "/server.key'");
+  Sql("ALTER SYSTEM SET ssl = on");
+  Sql("SELECT pg_reload_conf()");
+  ASSERT_TRUE(
+      test_support::WaitUntil(std::chrono::seconds(20), [] { return Scalar("SHOW ssl") == "on"; }));
+
+  ConnectOptions options = Server().ConnectOptions(kCluster, kResource);
+  options.host = "127.0.0.1";
+  options.tls_ca_file = dir + "/server.pem";
+  auto session = Work(options);
+  if (session != nullptr) {
+    Start(*session, NewGid());
+    ResultSet set = Execute(*session, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+    EXPECT_EQ(set.rows.at(0).at(0), Value(true));
+  }
+  options.host = "localhost";
+  WorkError wrong_name = WorkFailure(options);
+  options.host = "127.0.0.1";
+  options.tls_ca_file = dir + "/other.pem";
+  WorkError wrong_ca = WorkFailure(options);
+  options.tls_ca_file = dir + "/missing.pem";
+  WorkError no_ca = WorkFailure(options);
+
+  Sql("ALTER SYSTEM RESET ALL");
+  Sql("SELECT pg_reload_conf()");
+  EXPECT_EQ(wrong_name.cause, Cause::kConfiguration) << wrong_name;
+  EXPECT_EQ(wrong_ca.cause, Cause::kConfiguration) << wrong_ca;
+  EXPECT_EQ(no_ca.cause, Cause::kConfiguration) << no_ca;
+}
+
 // Different sessions of one resource, each on its own thread, opened there too.
 TEST_F(PostgresProbe, SessionsWorkSideBySideOnThreads) {
   auto resource = MakePostgres(Options());
