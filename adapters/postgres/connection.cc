@@ -58,18 +58,24 @@ std::string CodeOf(const std::exception& error) {
 
 std::string Failure::Text() const { return code.empty() ? message : message + " (" + code + ")"; }
 
-// Notices would go to standard error otherwise. One of them is news: with trace_notify the server
-// tells of each NOTIFY, also inside functions and triggers, which nothing else shows before COMMIT.
+// Notices would go to standard error otherwise. Two of them are news that nothing else tells:
+//  - With trace_notify the server reports each NOTIFY, also inside functions and triggers.
+//  - A time-out or cancel that comes during the wait for the synchronous standby leaves the verb
+//    done, here alone. (Known by its English text; another lc_messages hides it.)
 class Connection::Notices final : public pqxx::errorhandler {
  public:
   explicit Notices(pqxx::connection& connection) : pqxx::errorhandler(connection) {}
 
   bool operator()(const char message[]) noexcept override {
-    if (std::string_view(message).find("Async_Notify(") != std::string_view::npos) seen = true;
+    std::string_view text(message);
+    if (text.find("Async_Notify(") != text.npos) reports.notified = true;
+    if (text.find("canceling wait for synchronous replication") != text.npos) {
+      reports.unreplicated = true;
+    }
     return false;
   }
 
-  bool seen = false;
+  Reports reports;
 };
 
 std::string ConnectionText(const ConnectOptions& options, Purpose purpose) {
@@ -207,9 +213,11 @@ void Connection::Drop() {
   }
 }
 
-bool Connection::notified() const { return notices_ != nullptr && notices_->seen; }
-void Connection::ForgetNotify() {
-  if (notices_ != nullptr) notices_->seen = false;
+Connection::Reports Connection::reports() const {
+  return notices_ == nullptr ? Reports{} : notices_->reports;
+}
+void Connection::ForgetReports() {
+  if (notices_ != nullptr) notices_->reports = {};
 }
 
 }  // namespace assent::adapters::postgres

@@ -67,9 +67,13 @@ class Connection {
   void Drop();    // Closes the connection.
   bool lost() const { return lost_; }
 
-  // Whether the server has reported a NOTIFY since the last ForgetNotify().
-  bool notified() const;
-  void ForgetNotify();
+  // What the server has reported beside its answers since the last ForgetReports().
+  struct Reports {
+    bool notified = false;      // A NOTIFY waits for COMMIT.
+    bool unreplicated = false;  // A wait for the synchronous standby was broken off.
+  };
+  Reports reports() const;
+  void ForgetReports();
 
  private:
   class Notices;

@@ -107,7 +107,7 @@ std::optional<WorkError> PostgresWorkSession::Start(const Gid& gid, const StartO
   failed_.reset();
   wrote_ = false;
   unsure_ = false;
-  connection_->ForgetNotify();
+  connection_->ForgetReports();
   return std::nullopt;
 }
 
@@ -216,7 +216,7 @@ PrepareAnswer PostgresWorkSession::Prepare() {
 // done what only COMMIT carries out: NOTIFY (PREPARE refuses it), or work on another server through
 // a foreign table; or hold locks that must outlast the vote. In each such doubt it is prepared.
 std::optional<PrepareAnswer> PostgresWorkSession::TryReadOnly() {
-  if (unsure_ || connection_->notified()) return std::nullopt;
+  if (unsure_ || connection_->reports().notified) return std::nullopt;
   std::string what = "end of the read-only branch " + ToString(*gid_);
   auto answer = connection_->Run(
       "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NULL"
@@ -237,6 +237,7 @@ std::optional<PrepareAnswer> PostgresWorkSession::TryReadOnly() {
 // One round trip for all of it, in the simple protocol:
 //  - SET SESSION AUTHORIZATION fails in a failed transaction, so that PREPARE is not even reached;
 //    PREPARE itself would "succeed" there with the tag ROLLBACK, which libpqxx does not show.
+//  - RESET client_min_messages, so that the one warning that counts is heard (Connection::Reports).
 //  - PREPARE TRANSACTION may stand in the middle: it ends the explicit transaction, and what
 //  follows
 //    runs in a new one. If it fails, the rest is skipped.
@@ -251,8 +252,9 @@ PrepareAnswer PostgresWorkSession::PrepareWriter() {
       " FROM pg_prepared_xacts"
       " WHERE gid = " +
       PostgresLiteral(gid);
-  auto answer = connection_->Run(std::string(kOwnRole) + "PREPARE TRANSACTION " +
-                                 PostgresLiteral(gid) + "; RESET ALL; DEALLOCATE ALL; " + look_up);
+  auto answer = connection_->Run(std::string(kOwnRole) + "RESET client_min_messages; " +
+                                 "PREPARE TRANSACTION " + PostgresLiteral(gid) +
+                                 "; RESET ALL; DEALLOCATE ALL; " + look_up);
   std::optional<WorkError> error;
   if (auto* failure = std::get_if<Failure>(&answer)) {
     error = Error(CauseOfPrepare(failure->code), *failure, what);
@@ -279,6 +281,16 @@ PrepareAnswer PostgresWorkSession::PrepareWriter() {
                .detail = what + " on " + resource_ +
                          ": the server said yes, but does not list the branch: the transaction had "
                          "failed or ended before"});
+  }
+  if (connection_->reports().unreplicated) {
+    // Prepared, but a failover would lose it. To roll it back means to wait for the same standby:
+    // that is left to the recovery scan.
+    connection_->Drop();
+    return {.vote = Vote::kNo,
+            .error = {.cause = Cause::kUnavailable,
+                      .detail = what + " on " + resource_ +
+                                ": broken off while it waited for the synchronous standby",
+                      .session_lost = true}};
   }
   uint64_t next_xid = std::strtoull(listed[0][1].c_str(), nullptr, 10);
   auto xid = static_cast<uint32_t>(std::strtoull(listed[0][0].c_str(), nullptr, 10));

@@ -77,5 +77,38 @@ TEST_F(PostgresCapacity, WithoutRoomNothingIsPrepared) {
   EXPECT_EQ(VoteOn(options, 3).vote, Vote::kYes);
 }
 
+// Transaction ids beyond 32 bits: the listing shows the lower half only.
+TEST_F(PostgresCapacity, EvidenceOfALaterEpochOfTransactionIds) {
+  auto server = ServerWith({});
+  ASSERT_NE(server, nullptr);
+  ASSERT_TRUE(server->Stop().ok());
+  Status reset = test_support::RunToEnd(
+      {PostgresServer::BinDir() + "/pg_resetwal", "-e", "5", "-D", server->socket_dir() + "/pg"},
+      {}, {.unprivileged = true, .working_dir = "/"}, server->socket_dir() + "/resetwal.log",
+      std::chrono::seconds(30));
+  ASSERT_TRUE(reset.ok()) << reset.ToString();
+  ASSERT_TRUE(server->Start().ok());
+
+  ConnectOptions options = server->SocketConnectOptions(kCluster, kResource);
+  Gid gid = NewGid();
+  Evidence evidence = Prepared(gid, 1, options);
+  uint64_t xid = std::stoull(evidence.substr(evidence.find('=') + 1));
+  EXPECT_EQ(xid >> 32, 5u) << evidence;
+  auto finisher = Finisher(options);
+  auto branches = finisher->Recover();
+  ASSERT_TRUE(branches.ok()) << branches.status().ToString();
+  ASSERT_EQ(branches->size(), 1u);
+  EXPECT_EQ(branches->front().evidence, evidence);
+  ASSERT_TRUE(server->Execute("ROLLBACK PREPARED '" + ToString(gid) + "'").ok());
+  EXPECT_EQ(finisher->Commit(gid, evidence, JournalWord::kNothing).finish,
+            Finish::kHeuristicRollback);
+  // The same number of an earlier epoch is another transaction, long forgotten.
+  EXPECT_EQ(
+      finisher
+          ->Commit(gid, EvidenceWithXid(evidence, xid - (uint64_t{1} << 32)), JournalWord::kNothing)
+          .finish,
+      Finish::kHazard);
+}
+
 }  // namespace
 }  // namespace assent::adapters

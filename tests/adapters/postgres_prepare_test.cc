@@ -251,6 +251,36 @@ TEST_F(PostgresPrepare, ACancelBehindPrepareDoesNotTurnTheVote) {
   EXPECT_EQ(branches->front().evidence, answer.evidence);
 }
 
+// PREPARE then succeeds with a mere warning, but a failover would lose the branch.
+TEST_F(PostgresPrepare, AWaitForTheStandbyBrokenOffIsNoYes) {
+  auto session = Work();
+  Gid gid = NewGid();
+  Start(*session, gid);
+  Execute(*session, "INSERT INTO t VALUES (1,1)");
+  Execute(*session, "SET client_min_messages = error");
+  Sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  Sql("SELECT pg_reload_conf()");
+  ASSERT_TRUE(test_support::WaitUntil(std::chrono::seconds(20), [] {
+    return Scalar("SHOW synchronous_standby_names") == "nobody";
+  }));
+  std::thread canceller([&] {
+    EXPECT_TRUE(test_support::WaitUntil(std::chrono::seconds(20), [] {
+      return Scalar("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1";
+    }));
+    session->Cancel();
+  });
+  PrepareAnswer answer = session->Prepare();
+  canceller.join();
+  Sql("ALTER SYSTEM RESET synchronous_standby_names");
+  Sql("SELECT pg_reload_conf()");
+  ASSERT_TRUE(test_support::WaitUntil(
+      std::chrono::seconds(20), [] { return Scalar("SHOW synchronous_standby_names").empty(); }));
+  EXPECT_EQ(answer.vote, Vote::kNo);
+  EXPECT_EQ(answer.error.cause, Cause::kUnavailable) << answer.error;
+  EXPECT_TRUE(answer.error.session_lost) << "the recovery scan has to look";
+  EXPECT_TRUE(Listed(gid));
+}
+
 // Cancels that arrive at any moment, also between PREPARE and the look-up, never part the vote from
 // what the server lists.
 TEST_F(PostgresPrepare, TheVoteIsTrueUnderCancels) {
