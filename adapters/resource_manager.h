@@ -125,7 +125,7 @@ struct StartOptions {
 
 // Evidence that travels vote -> DECIDE-C -> COMMIT (docs/protocols.md, "Heuristic outcomes").
 // PostgreSQL: "xid=<64-bit xid> sys=<system identifier> db=<oid> tli=<timeline>".
-// MySQL: "uuid=<server_uuid>". MariaDB: "id=<identity> conn=<connection id that prepared it>".
+// MySQL: "uuid=<server_uuid>". MariaDB: "id=<identity> conn=<connection that prepared it>@<start>".
 // Opaque to everybody but the adapter that made it.
 using Evidence = std::string;
 
