@@ -178,10 +178,15 @@ std::optional<SqlError> Connection::ReadFacts() {
       facts_.rollback_on_timeout = on;
     }
   }
-  auto id = Query("SELECT CONNECTION_ID()");
+  const bool mariadb = facts_.flavour == Flavour::kMariadb;
+  auto id =
+      Query(mariadb ? "SELECT CONNECTION_ID(), CAST(UNIX_TIMESTAMP() - variable_value AS INT) "
+                      "FROM information_schema.global_status WHERE variable_name = 'UPTIME'"
+                    : "SELECT CONNECTION_ID(), 0");
   if (auto* error = std::get_if<SqlError>(&id)) return *error;
-  facts_.connection_id =
-      std::strtoull(std::get<std::vector<Row>>(id)[0][0].value_or("0").c_str(), nullptr, 10);
+  const Row& row = std::get<std::vector<Row>>(id).at(0);
+  facts_.connection_id = std::strtoull(row[0].value_or("0").c_str(), nullptr, 10);
+  facts_.server_started = std::strtoll(row[1].value_or("0").c_str(), nullptr, 10);
   return std::nullopt;
 }
 

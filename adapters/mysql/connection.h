@@ -35,6 +35,7 @@ struct ServerFacts {
   Flavour flavour = Flavour::kMysql;
   std::string version;  // "10.11.19-MariaDB-..."
   uint64_t connection_id = 0;
+  int64_t server_started = 0;        // MariaDB only: seconds since 1970, to a second or two.
   std::string server_uuid;           // MySQL only.
   bool detaches_on_prepare = false;  // MySQL from 8.0.29, unless switched off.
   bool rollback_on_timeout = false;  // A lock time-out rolls back all of the branch.

@@ -26,8 +26,9 @@ Status NoIdentity(const ConnectOptions& options, const SqlError& error) {
 
 }  // namespace
 
-Evidence WithPreparer(const Evidence& server, uint64_t connection_id) {
-  return server + kPreparer + std::to_string(connection_id);
+Evidence WithPreparer(const Evidence& server, const Preparer& preparer) {
+  return server + kPreparer + std::to_string(preparer.connection_id) + "@" +
+         std::to_string(preparer.server_started);
 }
 
 VoteEvidence ParseEvidence(const Evidence& evidence) {
@@ -35,9 +36,12 @@ VoteEvidence ParseEvidence(const Evidence& evidence) {
   if (at == std::string::npos) return {.server = evidence};
   VoteEvidence parsed{.server = evidence.substr(0, at)};
   const char* end = evidence.data() + evidence.size();
-  uint64_t id = 0;
-  auto read = std::from_chars(evidence.data() + at + std::string_view(kPreparer).size(), end, id);
-  if (read.ec == std::errc() && read.ptr == end) parsed.preparer = id;
+  Preparer preparer;
+  auto id = std::from_chars(evidence.data() + at + std::string_view(kPreparer).size(), end,
+                            preparer.connection_id);
+  if (id.ec != std::errc() || id.ptr == end || *id.ptr != '@') return parsed;
+  auto started = std::from_chars(id.ptr + 1, end, preparer.server_started);
+  if (started.ec == std::errc() && started.ptr == end) parsed.preparer = preparer;
   return parsed;
 }
 

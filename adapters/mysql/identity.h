@@ -2,11 +2,11 @@
 // absence seen on another server.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "adapters/mysql/connection.h"
+#include "adapters/mysql/detached.h"
 #include "adapters/resource_manager.h"
 
 namespace assent::adapters::mysql {
@@ -19,12 +19,12 @@ namespace assent::adapters::mysql {
 inline constexpr char kIdentityTable[] = "assent_identity";
 
 // The evidence of a vote on MariaDB also names the connection that prepared, so that a finisher can
-// tell when it is gone (detached.h): "id=<identity> conn=<connection id>".
+// tell when it is gone (detached.h): "id=<identity> conn=<connection id>@<start of the server>".
 struct VoteEvidence {
   Evidence server;
-  std::optional<uint64_t> preparer;
+  std::optional<Preparer> preparer;
 };
-Evidence WithPreparer(const Evidence& server, uint64_t connection_id);
+Evidence WithPreparer(const Evidence& server, const Preparer& preparer);
 // Evidence of a scan, or none at all, has no preparer.
 VoteEvidence ParseEvidence(const Evidence& evidence);
 

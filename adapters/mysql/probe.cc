@@ -132,18 +132,6 @@ Result<ProbeReport> RunProbe(Connection& connection, IdentityReader& identity,
                                .value = TextOf(*error),
                                .remedy = "grant XA_RECOVER_ADMIN to \"" + options.user + "\""});
   }
-  if (connection.facts().flavour == Flavour::kMariadb) {
-    auto status = connection.Query("SHOW ENGINE INNODB STATUS");
-    if (auto* error = std::get_if<SqlError>(&status)) {
-      if (connection.lost()) return Lost("SHOW ENGINE INNODB STATUS", *error);
-      report.findings.push_back(
-          {.name = "privilege PROCESS",
-           .value = TextOf(*error),
-           .remedy = "GRANT PROCESS ON *.* TO \"" + options.user +
-                     "\": without it nobody can prove that a branch has left a session that was "
-                     "lost, and XA COMMIT that comes too early says OK and commits nothing"});
-    }
-  }
   auto replica = WhyReplica(connection);
   if (auto* error = std::get_if<SqlError>(&replica)) return Lost("SHOW REPLICA STATUS", *error);
   if (auto& why = std::get<std::optional<std::string>>(replica)) {

@@ -91,7 +91,9 @@ std::variant<std::unique_ptr<MysqlWorkSession>, WorkError> MysqlWorkSession::Ope
   }
   session->evidence_ = *std::move(evidence);
   if (session->facts().flavour == Flavour::kMariadb) {
-    session->evidence_ = WithPreparer(session->evidence_, session->facts().connection_id);
+    session->evidence_ =
+        WithPreparer(session->evidence_, {.connection_id = session->facts().connection_id,
+                                          .server_started = session->facts().server_started});
   }
   return session;
 }

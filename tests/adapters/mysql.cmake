@@ -1,5 +1,5 @@
 assent_test(NAME mysql_unit_test LABEL unit LIBS assent::mysql
-  SOURCES mysql_detached_test.cc mysql_errors_test.cc mysql_screening_test.cc)
+  SOURCES mysql_errors_test.cc mysql_evidence_test.cc mysql_screening_test.cc)
 assent_test(NAME mariadb_adapter_test LABEL db TIMEOUT 180
   LIBS assent::mysql assent::test_support mysqlcppconn
   SOURCES mariadb_fixture.cc mariadb_branch_test.cc mariadb_crash_test.cc mariadb_finish_test.cc
