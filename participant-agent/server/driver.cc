@@ -12,6 +12,8 @@ namespace {
 
 // How often the silence of links is looked at when nothing else happens.
 constexpr auto kTick = std::chrono::milliseconds(500);
+// Answers larger than this are not kept once their branch is over.
+constexpr size_t kStoredReplyBytesMax = 4096;
 
 }  // namespace
 
@@ -146,7 +148,24 @@ void Driver::Account(const Gid& gid, Live& live, Branch::Phase before) {
   };
   if (size_t* count = counter(before)) --*count;
   if (size_t* count = counter(after)) ++*count;
-  if (live.core.over()) Retire(gid);
+  if (live.core.over()) {
+    DropLargeAnswers(live);
+    Retire(gid);
+  }
+}
+
+// Many branches are remembered when they are over; a result set of megabytes with each is too much.
+// Whoever repeats such a call then hears that the transaction takes no more work.
+void Driver::DropLargeAnswers(Live& live) {
+  if (live.stored.ByteSizeLong() > kStoredReplyBytesMax) {
+    live.stored.Clear();
+    live.stored_dropped = true;
+  }
+  auto opening = openings_.find(live.open_key);
+  if (opening != openings_.end() && opening->second.reply.has_value() &&
+      opening->second.reply->ByteSizeLong() > kStoredReplyBytesMax) {
+    openings_.erase(opening);
+  }
 }
 
 // Memory of what is over is bounded; what must be forgotten explicitly stays until then.

@@ -86,6 +86,7 @@ class Driver {
     WorkSequence sequence;
     std::vector<ExecuteCall> waiting;  // Of the seq that runs.
     v1::ExecuteReply stored;           // Of the last seq.
+    bool stored_dropped = false;       // It was large, and the branch takes no more work.
   };
 
   struct Peer {
@@ -114,6 +115,7 @@ class Driver {
   void Deliver(const Gid& gid, Live& live, const BranchEvent& event);
   void Account(const Gid& gid, Live& live, Branch::Phase before);
   void Retire(const Gid& gid);
+  void DropLargeAnswers(Live& live);
   void Erase(const Gid& gid);
   void Perform(const Gid& gid, Live& live, const InterruptWork& action);
   void Perform(const Gid& gid, Live& live, const RunPrepare& action);

@@ -12,8 +12,6 @@ namespace {
 constexpr auto kRegisterPatience = std::chrono::seconds(5);
 constexpr uint32_t kRetrySoonMs = 50;
 constexpr uint32_t kRetryLaterMs = 500;
-// Stored answers larger than this are dropped with their branch.
-constexpr size_t kStoredReplyBytesMax = 4096;
 
 std::string OpenKey(const v1::OpenRequest& request) {
   return request.gtrid() + '/' + request.open_id();
@@ -272,6 +270,7 @@ void Driver::On(ExecuteAsked& event) {
   const WorkSequence::Verdict verdict = live->sequence.Asked(call.request->seq());
   switch (verdict) {
     case WorkSequence::Verdict::kReplay:
+      if (live->stored_dropped) return refuse(WhyNoWork(*live));
       *call.reply = live->stored;
       return call.done(nullptr);
     case WorkSequence::Verdict::kJoin:
@@ -302,7 +301,6 @@ void Driver::On(ExecuteAsked& event) {
 void Driver::On(PrepareDone& event) {
   Live* live = Find(event.gid);
   if (live == nullptr) return;
-  if (live->stored.ByteSizeLong() > kStoredReplyBytesMax) live->stored.Clear();
   Deliver(event.gid, *live, event.answer);
 }
 

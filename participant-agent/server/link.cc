@@ -43,8 +43,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-  // Between two tries gRPC resolves the name anew, by default at most once in 30 s: an endpoint that
-  // came back at once would be missed for that long.
+  // Between two tries gRPC resolves the name anew, by default at most once in 30 s: an endpoint
+  // that came back at once would be missed for that long.
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 100);
   // A connection of its own: channels to the same place would otherwise share one.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
