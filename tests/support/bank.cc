@@ -15,18 +15,6 @@ constexpr milliseconds kAskFor{3'000};
 constexpr milliseconds kPauseBetweenQuestions{20};
 constexpr milliseconds kPauseAfterRefusal{50};
 
-// "BRANCH_VOTED_NO/DEADLOCK", or what went wrong in the work before.
-std::string Why(const client::Transaction& transaction, const client::Abort& abort) {
-  client::BranchCause branch_cause = abort.branch_cause;
-  std::string name(client::AbortCauseName(abort.cause));
-  if (std::optional<client::WorkError> failure = transaction.failure()) {
-    name = "work failed: " + std::string(CodeName(failure->status.code()));
-    branch_cause = failure->cause;
-  }
-  if (branch_cause == client::BranchCause::kUnspecified) return name;
-  return name + "/" + std::string(client::BranchCauseName(branch_cause));
-}
-
 }  // namespace
 
 Bank::Bank(const Deployment& deployment, BankOptions options)
@@ -195,7 +183,7 @@ void Bank::Finish(client::Transaction* transaction, bool commit, Transfer* trans
     case Outcome::kAborted:
       transfer->told.told = Told::kAborted;
       ++aborted_;
-      NoteAbort(Why(*transaction, result.abort));
+      NoteAbort(*transaction, result.abort);
       break;
     case Outcome::kUnknown:
     case Outcome::kExpired:
@@ -204,9 +192,22 @@ void Bank::Finish(client::Transaction* transaction, bool commit, Transfer* trans
   }
 }
 
-void Bank::NoteAbort(const std::string& why) {
+void Bank::NoteAbort(const client::Transaction& transaction, const client::Abort& abort) {
+  // "BRANCH_VOTED_NO/DEADLOCK", or what went wrong in the work before.
+  std::string why(client::AbortCauseName(abort.cause));
+  std::string message = abort.message;
+  client::BranchCause branch_cause = abort.branch_cause;
+  if (std::optional<client::WorkError> failure = transaction.failure()) {
+    why = "work failed: " + std::string(CodeName(failure->status.code()));
+    message = failure->status.message();
+    branch_cause = failure->cause;
+  }
+  if (branch_cause != client::BranchCause::kUnspecified) {
+    why += "/" + std::string(client::BranchCauseName(branch_cause));
+  }
   std::lock_guard<std::mutex> lock(mutex_);
-  ++abort_causes_[why];
+  AbortCount& aborts = abort_causes_[why];
+  if (aborts.count++ == 0) aborts.example = std::move(message);
 }
 
 }  // namespace assent::test_support

@@ -90,7 +90,7 @@ class Bank {
   bool WorkOn(client::Transaction* transaction, const client::Agent& agent,
               const std::string& resource, const std::string& id, int64_t account, int64_t change);
   void Finish(client::Transaction* transaction, bool commit, Transfer* transfer);
-  void NoteAbort(const std::string& why);
+  void NoteAbort(const client::Transaction& transaction, const client::Abort& abort);
   void AskAgain(const std::vector<ToldTransfer>& told, BankReport* report);
   bool Stopping() const { return stopping_.load(); }
   bool MayAskOn() const;
@@ -114,7 +114,7 @@ class Bank {
 
   mutable std::mutex mutex_;
   std::condition_variable stopped_;
-  std::map<std::string, uint64_t> abort_causes_;  // Guarded by mutex_.
+  std::map<std::string, AbortCount> abort_causes_;  // Guarded by mutex_.
 };
 
 }  // namespace assent::test_support

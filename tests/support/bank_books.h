@@ -29,6 +29,11 @@ struct Books {
   std::map<int64_t, int64_t> balances;                // By account.
 };
 
+struct AbortCount {
+  uint64_t count = 0;
+  std::string example;  // The first one's message.
+};
+
 struct BankReport {
   uint64_t committed = 0;  // Transfers, as told to the clients.
   uint64_t aborted = 0;
@@ -38,8 +43,8 @@ struct BankReport {
   int64_t sum_after = 0;
   // What is wrong, one sentence each. Empty: all is well.
   std::vector<std::string> problems;
-  // Why transfers were aborted, with counts. For people.
-  std::map<std::string, uint64_t> abort_causes;
+  // Why transfers were aborted. For people.
+  std::map<std::string, AbortCount> abort_causes;
 
   bool ok() const { return problems.empty(); }
 };

@@ -25,8 +25,8 @@ TEST(Bank, MovesMoneyWithNothingKilled) {
   EXPECT_EQ(report.in_doubt, 0u);
   EXPECT_EQ(report.sum_before, report.sum_after);
   // Nothing was killed: whatever aborted was the client's own will.
-  for (const auto& [cause, count] : report.abort_causes) {
-    EXPECT_EQ(cause, "CLIENT_ROLLBACK") << count << " times";
+  for (const auto& [cause, aborts] : report.abort_causes) {
+    EXPECT_EQ(cause, "CLIENT_ROLLBACK") << aborts.count << " times; " << aborts.example;
   }
 }
 

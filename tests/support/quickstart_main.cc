@@ -169,11 +169,13 @@ void PrintWays(const Deployment& house) {
 }
 
 void PrintDetails(const BankReport& report) {
-  for (const auto& [cause, count] : report.abort_causes) {
-    std::printf("  aborted %llu times: %s\n", static_cast<unsigned long long>(count),
-                cause.c_str());
-  }
+  constexpr size_t kExampleBytesMax = 160;
   constexpr size_t kShownMax = 20;
+  for (const auto& [cause, aborts] : report.abort_causes) {
+    std::printf("  aborted %llu times: %s%s%s\n", static_cast<unsigned long long>(aborts.count),
+                cause.c_str(), aborts.example.empty() ? "" : ", such as ",
+                aborts.example.substr(0, kExampleBytesMax).c_str());
+  }
   for (size_t i = 0; i < report.problems.size() && i < kShownMax; ++i) {
     std::fprintf(stderr, "problem: %s\n", report.problems[i].c_str());
   }
