@@ -25,7 +25,8 @@ inline const std::vector<Step>& Steps() {
   static const std::vector<Step> steps = {
       // Work.
       {"coord.begin.before_reply", Place::kCoordinator, Ends::kEither},
-      {"agent.register.before_send", Place::kAgent, Ends::kAborted},
+      // The client repeats its Open at the agent that is back: nothing was registered before.
+      {"agent.register.before_send", Place::kAgent, Ends::kEither},
       {"coord.register.before_reply", Place::kCoordinator, Ends::kAborted},
       {"agent.execute.after", Place::kAgent, Ends::kAborted},
       // Voting.
