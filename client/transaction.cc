@@ -15,7 +15,8 @@ Result<Agent> Agent::Connect(AgentOptions options) {
   auto credentials = internal::MakeCredentials(options.tls);
   if (!credentials.ok()) return credentials.status();
   auto channel = internal::MakeChannel(options.endpoint, options.tls, *std::move(credentials));
-  return Agent(std::make_shared<internal::AgentImpl>(std::move(options), std::move(channel)));
+  return Agent(std::make_shared<internal::AgentImpl>(std::move(options),
+                                                     v1::BranchService::NewStub(channel)));
 }
 
 const std::string& Agent::endpoint() const { return impl_->options().endpoint; }

@@ -1,6 +1,7 @@
 #include "client/internal/agent_impl.h"
 
 #include <algorithm>
+#include <thread>
 #include <variant>
 
 #include "client/internal/convert.h"
@@ -94,7 +95,7 @@ bool AgentImpl::TryAgain(const Failure& failure, MonotonicTime deadline, Tries* 
   }
   milliseconds delay = tries->backoff.Next(failure.retry_delay);
   if (now + delay >= *tries->give_up_at) return false;
-  PauseBeforeRetry(*channel_, failure, delay);
+  std::this_thread::sleep_for(delay);
   return true;
 }
 

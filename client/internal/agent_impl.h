@@ -29,10 +29,8 @@ class AgentImpl {
   template <typename Request, typename Reply>
   using Method = grpc::Status (Stub::*)(grpc::ClientContext*, const Request&, Reply*);
 
-  AgentImpl(AgentOptions options, std::shared_ptr<grpc::Channel> channel)
-      : options_(std::move(options)),
-        channel_(std::move(channel)),
-        stub_(v1::BranchService::NewStub(channel_)) {}
+  AgentImpl(AgentOptions options, std::unique_ptr<Stub> stub)
+      : options_(std::move(options)), stub_(std::move(stub)) {}
 
   // Calls, and repeats the very same request while the answer is unclear or says to wait, for
   // options().retry_for since the first failure.
@@ -53,7 +51,6 @@ class AgentImpl {
   bool TryAgain(const Failure& failure, MonotonicTime deadline, Tries* tries) const;
 
   const AgentOptions options_;
-  const std::shared_ptr<grpc::Channel> channel_;  // Shared with the stub.
   const std::unique_ptr<Stub> stub_;
 };
 

@@ -53,9 +53,9 @@ size_t Coordinators::Find(const std::string& endpoint) {
     if (nodes_[i]->endpoint == endpoint) return i;
   }
   if (nodes_.size() >= kNodesMax) return (current_ + 1) % nodes_.size();
-  auto channel = MakeChannel(endpoint, options_.tls, credentials_);
-  auto stub = v1::TransactionService::NewStub(channel);
-  nodes_.push_back(std::make_unique<Node>(Node{endpoint, std::move(channel), std::move(stub)}));
+  nodes_.push_back(std::make_unique<Node>(
+      Node{endpoint,
+           v1::TransactionService::NewStub(MakeChannel(endpoint, options_.tls, credentials_))}));
   return nodes_.size() - 1;
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "assent/v1/transaction_service.grpc.pb.h"
@@ -44,7 +45,6 @@ class Coordinators {
  private:
   struct Node {
     std::string endpoint;
-    std::shared_ptr<grpc::Channel> channel;  // Shared with the stub.
     std::unique_ptr<Stub> stub;
   };
 
@@ -94,7 +94,7 @@ Failure Coordinators::Call(const char* verb, Method<Request, Reply> method, cons
     // Another node is asked at once; when all have been asked, time must pass.
     if (moved && ++hops < node_count()) continue;
     hops = 0;
-    PauseBeforeRetry(*node->channel, failure, std::min(backoff.Next(failure.retry_delay), left));
+    std::this_thread::sleep_for(std::min(backoff.Next(failure.retry_delay), left));
   }
 }
 

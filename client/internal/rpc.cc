@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <thread>
 #include <utility>
 
 #include "base/random.h"
@@ -84,16 +83,6 @@ milliseconds Backoff::Next(milliseconds at_least) {
   delay =
       delay / 2 + milliseconds(SystemRandom64() % (static_cast<uint64_t>(delay.count()) / 2 + 1));
   return std::max(delay, at_least);
-}
-
-void PauseBeforeRetry(grpc::Channel& channel, const Failure& failure, milliseconds delay) {
-  // Between tries on a connection that is up and yet breaks each call.
-  constexpr milliseconds kPauseMin{5};
-  if (failure.answered) {
-    std::this_thread::sleep_for(delay);
-  } else if (channel.WaitForConnected(GrpcDeadline(delay))) {
-    std::this_thread::sleep_for(std::min(delay, kPauseMin));
-  }
 }
 
 std::chrono::system_clock::time_point GrpcDeadline(milliseconds from_now) {

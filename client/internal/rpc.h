@@ -52,12 +52,6 @@ class Backoff {
   milliseconds next_{10};
 };
 
-// Waits `delay` before the next try; less if the lost connection is back before.
-//
-// More than a sleep: gRPC's blocking calls do the polling for their channel, and while every one of
-// them fails at once nobody would see the connection come up. gRPC's own remedy looks every 5 s.
-void PauseBeforeRetry(grpc::Channel& channel, const Failure& failure, milliseconds delay);
-
 // gRPC measures deadlines on its own clock type.
 std::chrono::system_clock::time_point GrpcDeadline(milliseconds from_now);
 
