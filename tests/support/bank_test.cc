@@ -30,8 +30,8 @@ TEST(Bank, MovesMoneyWithNothingKilled) {
   }
 }
 
-// Clients once stood still for up to 13 s after a restart: nobody polled their connections while
-// every call failed at once. The processes must be apart to see it: gRPC polls once per process.
+// Clients once stood still for 4 to 13 s after a restart: gRPC would not resolve, and so not dial,
+// an address again so soon. Processes must be apart to see it.
 TEST(Bank, ClientsGoOnSoonAfterARestart) {
   auto house = Deployment::Start();
   ASSERT_TRUE(house.ok()) << house.status().ToString();
