@@ -1,0 +1,157 @@
+// Other shapes than the usual one: a single agent for both databases behind a unix socket, and
+// everything under mutual TLS.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/assent.h"
+#include "tests/support/assent_processes.h"
+#include "tests/support/mariadb_server.h"
+#include "tests/support/postgres_server.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace assent::system_tests {
+namespace {
+
+using client::Outcome;
+using std::chrono::seconds;
+using test_support::TempDir;
+using test_support::TomlString;
+
+constexpr const char* kCluster = "shapes";
+
+// An authority, and one certificate for 127.0.0.1 that servers and clients share.
+void MakeCertificates(const TempDir& dir) {
+  const std::vector<std::vector<std::string>> commands = {
+      {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+       "-days", "2", "-subj", "/CN=test authority", "-keyout", dir.File("ca.key"), "-out",
+       dir.File("ca.pem")},
+      {"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+       "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout",
+       dir.File("node.key"), "-out", dir.File("node.csr")},
+      {"openssl", "x509", "-req", "-in", dir.File("node.csr"), "-CA", dir.File("ca.pem"), "-CAkey",
+       dir.File("ca.key"), "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out",
+       dir.File("node.pem")},
+      {"chmod", "600", dir.File("node.key")},
+  };
+  for (auto argv : commands) {
+    argv[0] = "/usr/bin/" + argv[0];
+    auto finished = test_support::Run(argv, {}, {}, dir.File("openssl.log"), seconds(20));
+    ASSERT_TRUE(finished.ok()) << finished.status().ToString();
+    ASSERT_TRUE(finished->status.ok()) << finished->output;
+  }
+}
+
+struct Shape {
+  std::unique_ptr<test_support::PostgresServer> postgres;
+  std::unique_ptr<test_support::MariadbServer> mariadb;
+  std::unique_ptr<test_support::AssentdProcess> coordinator;
+  std::unique_ptr<test_support::AgentProcess> agent;
+};
+
+// Both databases, one coordinator, one agent that serves both.
+void Build(const TempDir& dir, const test_support::Toml& settings,
+           const test_support::Toml& agent_settings, Shape* shape) {
+  auto postgres = test_support::PostgresServer::Create();
+  ASSERT_TRUE(postgres.ok()) << postgres.status().ToString();
+  shape->postgres = std::move(*postgres);
+  auto mariadb = test_support::MariadbServer::Create();
+  ASSERT_TRUE(mariadb.ok()) << mariadb.status().ToString();
+  shape->mariadb = std::move(*mariadb);
+
+  auto coordinator = test_support::AssentdProcess::Create(
+      dir, {.cluster = kCluster, .settings = settings, .bin_dir = ""});
+  ASSERT_TRUE(coordinator.ok()) << coordinator.status().ToString();
+  shape->coordinator = std::move(*coordinator);
+  Status started = shape->coordinator->Start();
+  ASSERT_TRUE(started.ok()) << started.ToString();
+
+  test_support::AgentOptions options;
+  options.coordinators = {shape->coordinator->endpoint()};
+  options.resources = {
+      {"postgresql", shape->postgres->ConnectOptions(kCluster, "orders_pg"), {}},
+      {"mysql", shape->mariadb->ConnectOptions(kCluster, "stock_my"), {}},
+  };
+  options.settings = settings;
+  for (const auto& [key, value] : agent_settings) options.settings[key] = value;
+  auto agent = test_support::AgentProcess::Create(dir, options);
+  ASSERT_TRUE(agent.ok()) << agent.status().ToString();
+  shape->agent = std::move(*agent);
+  started = shape->agent->Start();
+  ASSERT_TRUE(started.ok()) << started.ToString();
+}
+
+void CommitOneInBoth(const Shape& shape, const client::Client& coordinators,
+                     const client::Agent& agent) {
+  ASSERT_TRUE(shape.postgres->Execute("CREATE TABLE kept (id VARCHAR(64) PRIMARY KEY)").ok());
+  ASSERT_TRUE(shape.mariadb->Execute("CREATE TABLE kept (id VARCHAR(64) PRIMARY KEY)").ok());
+  client::Client client = coordinators;
+  auto transaction = client.Begin();
+  ASSERT_TRUE(transaction.ok()) << transaction.status().ToString();
+  auto orders = transaction->Open(agent, "orders_pg");
+  ASSERT_TRUE(orders.ok()) << orders.status().ToString();
+  auto stock = transaction->Open(agent, "stock_my");
+  ASSERT_TRUE(stock.ok()) << stock.status().ToString();
+  ASSERT_TRUE(orders->Execute("INSERT INTO kept VALUES ($1)", "one").ok());
+  ASSERT_TRUE(stock->Execute("INSERT INTO kept VALUES (?)", "one").ok());
+  auto result = transaction->Commit();
+  EXPECT_EQ(result.outcome, Outcome::kCommitted) << result.ToString();
+  EXPECT_TRUE(result.applied) << result.ToString();
+  for (auto rows : {shape.postgres->Query("SELECT id FROM kept"),
+                    shape.mariadb->Query("SELECT id FROM kept")}) {
+    ASSERT_TRUE(rows.ok());
+    EXPECT_EQ(rows->size(), 1u);
+  }
+}
+
+TEST(Topology, OneAgentServesBothDatabasesOnAUnixSocket) {
+  TempDir dir;
+  Shape shape;
+  const std::string socket = "unix:" + dir.File("agent.sock");
+  Build(dir, {}, {{"listen", TomlString(socket)}}, &shape);
+  if (HasFatalFailure()) return;
+  auto coordinators = client::Client::Connect({.endpoints = {shape.coordinator->endpoint()}});
+  auto agent = client::Agent::Connect({.endpoint = socket});
+  ASSERT_TRUE(coordinators.ok() && agent.ok());
+  CommitOneInBoth(shape, *coordinators, *agent);
+}
+
+TEST(Topology, MutualTlsEverywhere) {
+  TempDir dir;
+  MakeCertificates(dir);
+  if (HasFatalFailure()) return;
+  Shape shape;
+  Build(dir,
+        {{"tls_ca_file", TomlString(dir.File("ca.pem"))},
+         {"tls_cert_file", TomlString(dir.File("node.pem"))},
+         {"tls_key_file", TomlString(dir.File("node.key"))}},
+        {}, &shape);
+  if (HasFatalFailure()) return;
+  const client::TlsOptions tls{.ca_file = dir.File("ca.pem"),
+                               .cert_file = dir.File("node.pem"),
+                               .key_file = dir.File("node.key"),
+                               .server_name = ""};
+  auto coordinators =
+      client::Client::Connect({.endpoints = {shape.coordinator->endpoint()}, .tls = tls});
+  ASSERT_TRUE(coordinators.ok()) << coordinators.status().ToString();
+  auto agent = client::Agent::Connect({.endpoint = shape.agent->endpoint(), .tls = tls});
+  ASSERT_TRUE(agent.ok()) << agent.status().ToString();
+  CommitOneInBoth(shape, *coordinators, *agent);
+
+  // Whoever has no certificate is not let in, in clear text or under TLS.
+  for (const client::TlsOptions& wrong :
+       {client::TlsOptions{},
+        client::TlsOptions{
+            .ca_file = dir.File("ca.pem"), .cert_file = "", .key_file = "", .server_name = ""}}) {
+    client::ClientOptions options;
+    options.endpoints = {shape.coordinator->endpoint()};
+    options.tls = wrong;
+    options.begin_retry_for = seconds(1);
+    auto stranger = client::Client::Connect(options);
+    if (!stranger.ok()) continue;
+    EXPECT_FALSE(stranger->Begin().ok());
+  }
+}
+
+}  // namespace
+}  // namespace assent::system_tests
