@@ -92,7 +92,7 @@ TEST(Process, DiesWithTheHarness) {
   auto harness =
       Process::Spawn({ASSENT_BIN_DIR "/test_support_test", "--gtest_also_run_disabled_tests",
                       "--gtest_filter=DISABLED_Harness.*"},
-                     {{"PID_FILE", dir.File("pid")}});
+                     {{"PID_FILE", dir.File("pid")}, {"GTEST_OUTPUT", ""}});
   ASSERT_TRUE(harness.ok());
   auto status = (*harness)->Wait(seconds(30));
   ASSERT_TRUE(status.has_value());
