@@ -20,8 +20,8 @@ constexpr size_t kBatchesMax = 10'000;
 // The driver may hold on to it longer than the stream lives, hence the care with `context_`.
 class AgentLinks::Link final : public AgentOutbox {
  public:
-  Link(grpc::ServerContext* context, const Clock& clock)
-      : clock_(clock), outgoing_(kBatchesMax), context_(context) {
+  Link(LinkId id, grpc::ServerContext* context, const Clock& clock)
+      : id_(id), peer_(context->peer()), clock_(clock), outgoing_(kBatchesMax), context_(context) {
     Heard();
   }
 
@@ -39,6 +39,11 @@ class AgentLinks::Link final : public AgentOutbox {
     outgoing_.Close();
     MutexLock lock(mutex_);
     if (context_ != nullptr) context_->TryCancel();
+  }
+  void CancelSilent() {
+    if (outgoing_.closed()) return;
+    LogWarning("agent_silent", {{"link", id_}, {"peer", peer_}});
+    Cancel();
   }
   // The stream is about to go.
   void Detach() EXCLUDES(mutex_) {
@@ -64,6 +69,8 @@ class AgentLinks::Link final : public AgentOutbox {
   }
 
  private:
+  const LinkId id_;
+  const std::string peer_;
   const Clock& clock_;
   Inbox<AgentOutput> outgoing_;
   std::atomic<Duration::rep> heard_{0};
@@ -87,7 +94,7 @@ grpc::Status AgentLinks::Connect(
     grpc::ServerContext* context,
     grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::AgentMessage>* stream) {
   const LinkId id = next_id_.fetch_add(1);
-  auto link = std::make_shared<Link>(context, clock_);
+  auto link = std::make_shared<Link>(id, context, clock_);
   {
     MutexLock lock(mutex_);
     open_.insert(link.get());
@@ -154,7 +161,7 @@ void AgentLinks::WatchSilence() {
   while (!stopping_) {
     const MonotonicTime now = clock_.Now();
     for (Link* link : open_) {
-      if (now - link->LastHeard() > times_.silence_max) link->Cancel();
+      if (now - link->LastHeard() > times_.silence_max) link->CancelSilent();
     }
     changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + times_.heartbeat);
   }

@@ -1,7 +1,9 @@
 #include "coordinator/server/agent_registry.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -111,6 +113,10 @@ std::optional<Refusal> AgentRegistry::Open(const LinkOpened& opened, const Group
                                   older->hello.peer + ": give each agent an id of its own"),
                     static_cast<uint32_t>(limits_.link_takeover.count()));
     }
+    LogWarning("agent_link_replaced",
+               {{"agent", hello.agent_id},
+                {"old_peer", older->hello.peer},
+                {"restarted", older->hello.incarnation != hello.incarnation}});
     LinkId id = older->id;
     older->outbox->Close(Unavailable("a newer link of this agent took over"));
     Close(id);

@@ -96,6 +96,8 @@ class Driver final : public txlog::Listener {
     std::string label;
     MonotonicTime since{};
     Duration resend{};
+    // Finishing it is worth a line in the log: it was found after a start, or had to be told again.
+    bool recovering = false;
     std::optional<TimerQueue::Id> resend_timer;
     std::optional<TimerQueue::Id> apply_timer;
     std::vector<CommitWaiter> waiters;

@@ -42,8 +42,10 @@ void Driver::On(LinkOpened& event) {
   for (const ServedResource& served : event.hello.resources) {
     resources += (resources.empty() ? "" : ",") + served.name;
   }
-  LogInfo("agent_connected",
-          {{"agent", event.hello.agent_id}, {"peer", event.hello.peer}, {"resources", resources}});
+  LogInfo("agent_connected", {{"agent", event.hello.agent_id},
+                              {"link", event.link},
+                              {"peer", event.hello.peer},
+                              {"resources", resources}});
   event.reply(AgentWelcome{.group = *table_.group(), .leadership = {term_, Ready()}});
   if (AgentRegistry::Link* link = agents_.Find(event.link)) ResumeWith(*link);
 }

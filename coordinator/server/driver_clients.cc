@@ -249,6 +249,14 @@ Refusal Driver::RefusalFor(ClientAnswer answer, const Gtrid& gtrid) const {
     case ClientAnswer::kExpired:
       break;
   }
+  if (Ready() && gtrid.epoch > term_) {
+    return {Unavailable("gtrid " + ToString(gtrid) + " is of term " + std::to_string(gtrid.epoch) +
+                        ", this coordinator leads in term " + std::to_string(term_) +
+                        ": ask the leader, or use the gtrid that Begin answered with"),
+            Reason::kNotLeader,
+            kLeaderRetryMs,
+            {}};
+  }
   return NotLeading();
 }
 

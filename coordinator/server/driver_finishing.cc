@@ -17,6 +17,7 @@ void Driver::BeginPhaseTwo(const Decision& decision, const std::vector<Heuristic
   Finishing& finishing = it->second;
   finishing.since = live != nullptr ? live->begun : now_;
   finishing.resend = limits_.resend;
+  finishing.recovering = live == nullptr;
   if (live != nullptr) {
     finishing.label = std::move(live->label);
     finishing.waiters = std::move(live->committers);
@@ -70,7 +71,12 @@ void Driver::Perform(Finishing& finishing, const ProposeEnd&) {
   }
 }
 
-void Driver::Perform(Finishing& finishing, const Applied&) {
+void Driver::Perform(Finishing& finishing, const Applied& action) {
+  if (finishing.recovering) {
+    LogInfo("recovered", {{"gtrid", ToString(finishing.core.decision().gtrid)},
+                          {"outcome", "committed"},
+                          {"heuristic", !action.applied}});
+  }
   timers_.Cancel(std::exchange(finishing.resend_timer, std::nullopt));
   AnswerWaiters(finishing);
 }
@@ -114,6 +120,13 @@ void Driver::OnResend(const Gtrid& gtrid) {
   Finishing& finishing = it->second;
   finishing.resend_timer.reset();
   if (finishing.core.Pending().empty()) return;
+  if (!std::exchange(finishing.recovering, true)) {
+    const CommitAnswer waits = CommittedAnswer(finishing);
+    LogWarning("commit_pending", {{"gtrid", ToString(gtrid)},
+                                  {"branches", waits.pending.size()},
+                                  {"first", ToString(waits.pending.front().gid.bqual)},
+                                  {"reason", waits.pending.front().reason}});
+  }
   finishing.resend = std::min<Duration>(finishing.resend * 2, limits_.resend_max);
   finishing.resend_timer = timers_.Add(now_ + finishing.resend, {TimerKind::kResend, gtrid});
   Deliver(gtrid, PhaseTwoEvent{TellAgain{}});

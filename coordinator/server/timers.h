@@ -1,6 +1,7 @@
 // Timers of the driver: a sorted set, so that a finished transaction takes its timers with it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>

@@ -223,6 +223,7 @@ TEST_F(ClientsTest, ForeignAndNeverIssuedGtridsAreRefusedByName) {
   Gtrid future = ours;
   ++future.epoch;
   EXPECT_EQ(Commit(future).code(), Code::kUnavailable);
+  EXPECT_NE(Commit(future).refusal().status.message().find("term 3"), std::string::npos);
 
   Gtrid restored = ours;
   ++restored.incarnation;
