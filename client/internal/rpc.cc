@@ -74,7 +74,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint, const Tl
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   if (!tls.server_name.empty()) arguments.SetSslTargetNameOverride(tls.server_name);
   if (endpoint.starts_with("unix:")) credentials = grpc::InsecureChannelCredentials();
-  return grpc::CreateCustomChannel(endpoint, std::move(credentials), arguments);
+  return grpc::CreateCustomChannel(endpoint, credentials, arguments);
 }
 
 milliseconds Backoff::Next(milliseconds at_least) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <thread>
+
 namespace assent::test_support {
 namespace {
 
@@ -28,6 +31,34 @@ TEST(Bank, MovesMoneyWithNothingKilled) {
   for (const auto& [cause, aborts] : report.abort_causes) {
     EXPECT_EQ(cause, "CLIENT_ROLLBACK") << aborts.count << " times; " << aborts.example;
   }
+}
+
+// Small segments, and a snapshot after 64 KiB of log: the coordinator comes back from snapshots, again and
+// again, and remembers what it told.
+TEST(Bank, ACoordinatorThatComesBackFromASnapshotRemembers) {
+  DeploymentOptions options;
+  options.coordinator_settings = {{"segment_bytes", "65536"}, {"snapshot_log_bytes", "65536"}};
+  auto house = Deployment::Start(options);
+  ASSERT_TRUE(house.ok()) << house.status().ToString();
+  Bank bank(**house, {.concurrency = 4});
+  Status opened = bank.Open();
+  ASSERT_TRUE(opened.ok()) << opened.ToString();
+  ASSERT_TRUE(bank.Start().ok());
+  for (int round = 0; round < 3; ++round) {
+    const uint64_t goal = bank.progress().committed + 300;
+    EXPECT_TRUE(WaitUntil(seconds(60), [&] { return bank.progress().committed >= goal; }));
+    (*house)->coordinator().Kill9();
+    Status started = (*house)->coordinator().Start();
+    ASSERT_TRUE(started.ok()) << started.ToString();
+  }
+  bank.Stop(seconds(20));
+  EXPECT_THAT(bank.Check(seconds(20)).problems, testing::IsEmpty());
+  int snapshots = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator((*house)->coordinator().data_dir())) {
+    if (entry.path().filename().string().find("snapshot") != std::string::npos) ++snapshots;
+  }
+  EXPECT_EQ(snapshots, 1) << "the log was never compacted";
 }
 
 // Clients once stood still for 4 to 13 s after a restart: gRPC would not resolve, and so not dial,

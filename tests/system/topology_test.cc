@@ -114,6 +114,25 @@ TEST(Topology, OneAgentServesBothDatabasesOnAUnixSocket) {
   auto agent = client::Agent::Connect({.endpoint = socket});
   ASSERT_TRUE(coordinators.ok() && agent.ok());
   CommitOneInBoth(shape, *coordinators, *agent);
+
+  // The example does its job here, and its exit code is the truth.
+  for (auto* create : {"CREATE TABLE account (id INT PRIMARY KEY, balance BIGINT)",
+                       "INSERT INTO account VALUES (1, 100), (2, 100)"}) {
+    ASSERT_TRUE(shape.postgres->Execute(create).ok());
+    ASSERT_TRUE(shape.mariadb->Execute(create).ok());
+  }
+  auto transfer = [&](const std::string& amount) {
+    auto finished =
+        test_support::Run({test_support::OwnBinDir() + "/bank_transfer",
+                           shape.coordinator->endpoint(), socket, socket, "1", "2", amount},
+                          {}, {}, dir.File("bank_transfer.log"), seconds(30));
+    EXPECT_TRUE(finished.ok()) << finished.status().ToString();
+    return finished.ok() ? finished->status.code : -1;
+  };
+  EXPECT_EQ(transfer("30"), 0);
+  EXPECT_EQ(transfer("1000"), 1) << "more than there is";
+  EXPECT_EQ(shape.postgres->Query("SELECT balance FROM account WHERE id = 1")->at(0)[0], "70");
+  EXPECT_EQ(shape.mariadb->Query("SELECT balance FROM account WHERE id = 2")->at(0)[0], "130");
 }
 
 TEST(Topology, MutualTlsEverywhere) {
