@@ -18,6 +18,9 @@ WorkFailure Doomed(AbortCause as, Status status) {
   return {.error = {.status = Aborted(status.message() + Remedy()), .doomed = true}, .as = as};
 }
 
+// What an agent takes in one message is 16 MiB, wrapping included.
+constexpr size_t kRequestBytesMax = (16 << 20) - (64 << 10);
+
 WorkFailure Harmless(Status status) { return {.error = {.status = std::move(status)}}; }
 
 // `unclear`: some try may have had its effect, so nothing short of an answer is harmless.
@@ -103,6 +106,12 @@ template <typename Request, typename Reply>
 std::optional<WorkFailure> AgentImpl::Call(const std::string& doing, Method<Request, Reply> method,
                                            const Request& request, Reply* reply,
                                            MonotonicTime deadline) {
+  // gRPC would only say so after the sending, and then nobody could tell what was done.
+  if (size_t bytes = request.ByteSizeLong(); bytes > kRequestBytesMax) {
+    return Harmless(InvalidArgument(doing + ": a request of " + std::to_string(bytes) +
+                                    " bytes: at most " + std::to_string(kRequestBytesMax) +
+                                    " are allowed; send it in parts"));
+  }
   Tries tries;
   for (;;) {
     grpc::ClientContext context;
