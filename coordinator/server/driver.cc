@@ -86,6 +86,7 @@ void Driver::On(const Timer& timer) {
       break;
     case TimerKind::kRetryHeuristic:
       if (auto it = finishing_.find(timer.gtrid); it != finishing_.end()) {
+        it->second.heuristic_timer.reset();
         // Reports that are not on record are proposed again by the core itself.
         for (const PhaseTwo::Branch& branch : std::vector(it->second.core.branches())) {
           if (branch.phase != PhaseTwo::BranchPhase::kHeuristicUnlogged) continue;

@@ -100,6 +100,7 @@ class Driver final : public txlog::Listener {
     bool recovering = false;
     std::optional<TimerQueue::Id> resend_timer;
     std::optional<TimerQueue::Id> apply_timer;
+    std::optional<TimerQueue::Id> heuristic_timer;  // One, however many reports were refused.
     std::vector<CommitWaiter> waiters;
     std::map<uint32_t, std::string> agents;  // By branch: who held it, then who finished it.
   };

@@ -157,6 +157,7 @@ void Driver::DropFinishing(const Gtrid& gtrid) {
   }
   AnswerWaiters(finishing);
   timers_.Cancel(finishing.resend_timer);
+  timers_.Cancel(finishing.heuristic_timer);
   finishing_.erase(it);
 }
 
@@ -164,6 +165,7 @@ void Driver::DestroyFinishing() {
   for (auto& [gtrid, finishing] : finishing_) {
     AnswerWaiters(finishing);
     timers_.Cancel(finishing.resend_timer);
+    timers_.Cancel(finishing.heuristic_timer);
   }
   finishing_.clear();
   ends_.clear();

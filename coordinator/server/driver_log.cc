@@ -212,7 +212,10 @@ void Driver::Answered(const DecisionProposal& about, txlog::Fate fate) {
 
 void Driver::Answered(const HeuristicProposal& about, txlog::Fate fate) {
   if (fate != txlog::Fate::kRefused || !Ready()) return;
-  timers_.Add(now_ + kRefusedRetry, {TimerKind::kRetryHeuristic, about.record.gid.gtrid});
+  auto it = finishing_.find(about.record.gid.gtrid);
+  if (it == finishing_.end() || it->second.heuristic_timer) return;
+  it->second.heuristic_timer =
+      timers_.Add(now_ + kRefusedRetry, {TimerKind::kRetryHeuristic, it->first});
 }
 
 void Driver::Answered(const EndProposal& about, txlog::Fate fate) {

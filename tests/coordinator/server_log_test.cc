@@ -263,6 +263,22 @@ TEST_F(LogTest, ARefusedHeuristicIsTriedAgain) {
   EXPECT_TRUE(commit->heuristic);
 }
 
+// One retry a second, whatever number of branches and repeats: a full disk stays full for hours.
+TEST_F(LogTest, RefusedHeuristicsDoNotMultiply) {
+  Boot();
+  Pair pair = BeginPair();
+  CommitPair(pair);
+  log_.mode = FakeLog::Mode::kRefuse;
+  for (int i = 0; i < 3; ++i) {
+    Report(*pg_, pair.pg, BranchViewState::kHazard, "no evidence");
+    Report(*my_, pair.my, BranchViewState::kHazard, "no evidence");
+  }
+  for (int i = 0; i < 5; ++i) Pass(1s);
+  const size_t before = codec_.Count<Heuristic>();
+  Pass(1s);
+  EXPECT_EQ(codec_.Count<Heuristic>(), before + 2);
+}
+
 TEST_F(LogTest, ARefusedForgetSaysSo) {
   Boot();
   Pair pair = BeginPair();
