@@ -1,4 +1,5 @@
 // The calls of clients: Begin, Commit, Rollback, and an operator's Forget.
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace {
 constexpr uint32_t kLeaderRetryMs = 100;
 constexpr uint32_t kLimitRetryMs = 200;
 constexpr uint32_t kKeysRetryMs = 60'000;
+constexpr uint32_t kHeuristicRetryMs = 1'000;
 
 Refusal NotLeading() {
   return {Unavailable("this coordinator does not lead, or has not read its log yet: retry"),
@@ -214,6 +216,18 @@ void Driver::On(ForgetCall& call) {
         FailedPrecondition("transaction " + ToString(call.gtrid) + " still has " +
                            std::to_string(it->second.core.Pending().size()) +
                            " branches to commit: wait until they are done, then forget it")});
+    return;
+  }
+  // It would be forgotten without ever having been on record.
+  const auto& branches = it->second.core.branches();
+  if (std::any_of(branches.begin(), branches.end(), [](const PhaseTwo::Branch& branch) {
+        return branch.phase == PhaseTwo::BranchPhase::kHeuristicUnlogged;
+      })) {
+    call.reply(Refusal{Unavailable("transaction " + ToString(call.gtrid) +
+                                   " has a heuristic outcome that is not on record yet: repeat"),
+                       Reason::kNone,
+                       kHeuristicRetryMs,
+                       {}});
     return;
   }
   auto& replies = forgetters_[call.gtrid];

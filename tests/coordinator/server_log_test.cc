@@ -298,6 +298,20 @@ TEST_F(LogTest, RetentionIsCountedInTicksOfTheLeader) {
   CommitPair(pair);
   Report(*pg_, pair.pg);
   Report(*my_, pair.my);
+TEST_F(LogTest, WhatIsNotOnRecordYetIsNotForgotten) {
+  Boot();
+  Pair pair = BeginPair();
+  CommitPair(pair);
+  Report(*pg_, pair.pg, BranchViewState::kHazard, "no evidence");
+  log_.mode = FakeLog::Mode::kRefuse;
+  Report(*my_, pair.my, BranchViewState::kHeuristicRollback, "a DBA rolled it back");
+  log_.mode = FakeLog::Mode::kApply;
+  EXPECT_EQ(Forget(pair.gtrid).code(), Code::kUnavailable);
+  Pass(1s);
+  EXPECT_EQ(codec_.Count<Heuristic>(), 3u);
+  EXPECT_FALSE(Forget(pair.gtrid).refused());
+}
+
   Pass(limits_.end_delay);
   EXPECT_EQ(Commit(pair.gtrid)->outcome, Outcome::kCommitted);
   for (int i = 0; i < 4; ++i) Pass(limits_.tick);
