@@ -7,6 +7,7 @@
 // driver_log.cc (what the log says), driver_agents.cc (links), driver_views.cc (Get, List, status).
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -231,8 +232,13 @@ class Driver final : public txlog::Listener {
   std::optional<TimerQueue::Id> flush_ends_timer_;
   bool tick_set_ = false;
   std::map<Gtrid, std::vector<Reply<ForgetAnswer>>> forgetters_;
-  // ABORTs whose agent had no link: said when it dials again. By agent; bounded.
-  std::map<std::string, std::vector<Gid>> unsaid_aborts_;
+  // ABORTs whose agent had no link: said when it dials again. Bounded; the oldest are dropped
+  // first, since their agent may never come back.
+  struct UnsaidAbort {
+    std::string agent_id;
+    Gid gid;
+  };
+  std::deque<UnsaidAbort> unsaid_aborts_;
 };
 
 }  // namespace assent::coordinator

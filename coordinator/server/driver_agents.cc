@@ -53,11 +53,12 @@ void Driver::On(LinkOpened& event) {
 // Says again what the agent may have missed, and notices what its restart has lost.
 void Driver::ResumeWith(AgentRegistry::Link& link) {
   const AgentHello& hello = link.hello;
-  if (auto unsaid = unsaid_aborts_.extract(hello.agent_id); !unsaid.empty()) {
-    for (Gid& gid : unsaid.mapped()) {
-      link.gathered.finishes.push_back({.gid = std::move(gid), .commit = false});
-    }
+  for (const UnsaidAbort& unsaid : unsaid_aborts_) {
+    if (unsaid.agent_id != hello.agent_id) continue;
+    link.gathered.finishes.push_back({.gid = unsaid.gid, .commit = false});
   }
+  std::erase_if(unsaid_aborts_,
+                [&](const UnsaidAbort& unsaid) { return unsaid.agent_id == hello.agent_id; });
   std::vector<Gid> lost;
   for (auto& [gtrid, live] : live_) {
     for (const TwoPhase::Branch& branch : live.core.branches()) {

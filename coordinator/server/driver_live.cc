@@ -10,7 +10,7 @@
 namespace assent::coordinator {
 namespace {
 
-constexpr size_t kUnsaidAbortsMax = 10'000;  // Of one agent.
+constexpr size_t kUnsaidAbortsMax = 10'000;  // Of all agents.
 
 std::string WhyRefused(RegistrationRefusal why, const Gtrid& gtrid) {
   switch (why) {
@@ -100,8 +100,8 @@ void Driver::Perform(LiveTransaction& live, const SendAbort& action, LinkId) {
   const TwoPhase::Branch& branch = live.core.branches().at(gid.bqual.branch);
   auto holder = live.holders.find(gid.bqual.branch);
   if (link == nullptr && holder != live.holders.end()) {
-    auto& unsaid = unsaid_aborts_[holder->second.agent_id];
-    if (unsaid.size() < kUnsaidAbortsMax) unsaid.push_back(gid);
+    unsaid_aborts_.push_back({holder->second.agent_id, gid});
+    if (unsaid_aborts_.size() > kUnsaidAbortsMax) unsaid_aborts_.pop_front();
     // A prepared branch no longer needs the session that made it.
     if (branch.phase == TwoPhase::BranchPhase::kYes) {
       link = agents_.Serving(gid.bqual.resource, "");

@@ -210,6 +210,29 @@ TEST_F(AgentsTest, AnAbortThatFoundNoLinkIsSaidOnTheNextOne) {
   EXPECT_EQ(pg_->ToldToAbort(pair.pg), 1u);
 }
 
+// Agents whose ids are made up by whatever starts them come once and never again.
+TEST_F(AgentsTest, UnsaidAbortsOfAgentsThatNeverComeBackAreDropped) {
+  Boot();
+  auto other = Connect("agent-lost", {"pg"});
+  auto later = Connect("agent-back", {"pg"});
+  Gid first = Open(*other, Begin(), "pg");
+  Gid last = Open(*later, Begin(), "pg");
+  Disconnect(*other);
+  Disconnect(*later);
+  Rollback(first.gtrid);
+  auto filler = Connect("agent-filler", {"pg"});
+  std::vector<Gtrid> gtrids;
+  for (int i = 0; i < 9'999; ++i) {
+    gtrids.push_back(Begin());
+    Open(*filler, gtrids.back(), "pg");
+  }
+  Disconnect(*filler);
+  for (const Gtrid& gtrid : gtrids) Rollback(gtrid);
+  Rollback(last.gtrid);
+  EXPECT_EQ(Connect("agent-back", {"pg"})->ToldToAbort(last), 1u);
+  EXPECT_EQ(Connect("agent-lost", {"pg"})->ToldToAbort(first), 0u);
+}
+
 TEST_F(AgentsTest, PhaseTwoGoesToWhicheverAgentServesTheResourceNow) {
   Boot();
   Pair pair = BeginPair();
