@@ -131,7 +131,15 @@ Live Driver::LiveOf(const Gtrid& gtrid) const {
 
 void Driver::ShutDown() {
   for (auto& [gtrid, live] : live_) {
-    for (CommitWaiter& waiter : live.committers) waiter.reply(Stopping());
+    // A decision that is under way may still be written: the log stops after the driver.
+    const bool proposed = live.core.phase() == TwoPhase::Phase::kProposed;
+    for (CommitWaiter& waiter : live.committers) {
+      if (proposed) {
+        waiter.reply(CommitAnswer{.outcome = Outcome::kUnknown});
+      } else {
+        waiter.reply(Stopping());
+      }
+    }
     for (auto& reply : live.rollbackers) reply(Stopping());
   }
   live_.clear();

@@ -306,6 +306,18 @@ TEST_F(ClientsTest, ListShowsWhatIsAliveAndWhatIsUnfinishedOldestFirst) {
   EXPECT_EQ(only->transactions.size(), 1u);
 }
 
+// UNAVAILABLE says that nothing was done, and this may still commit.
+TEST_F(ClientsTest, StoppingLeavesOpenWhatIsProposed) {
+  Boot();
+  Pair pair = BeginPair();
+  log_.mode = FakeLog::Mode::kHold;
+  auto commit = CommitPair(pair);
+  driver_->Stop();
+  driver_->Run();
+  ASSERT_FALSE(commit.refused());
+  EXPECT_EQ(commit->outcome, Outcome::kUnknown);
+}
+
 TEST_F(ClientsTest, StoppingAnswersWhoeverWaits) {
   Boot();
   Pair deciding = BeginPair();
