@@ -36,6 +36,16 @@ void Driver::On(LogSnapshot& event) {
   }
   table_.Restore(std::move(*state));
   applied_index_ = event.index;
+  // What was proposed here may be among the entries that the snapshot stands for.
+  std::vector<Gtrid> decided;
+  for (const auto& [gtrid, live] : live_) {
+    if (live.core.phase() != TwoPhase::Phase::kProposed) continue;
+    const DecisionTable::Word word = table_.Look(gtrid);
+    if (word == DecisionTable::Word::kUnfinished || word == DecisionTable::Word::kEnded) {
+      decided.push_back(gtrid);
+    }
+  }
+  for (const Gtrid& gtrid : decided) Deliver(gtrid, DecisionApplied{true, {}});
   SettleOlderThan(event.term);
 }
 

@@ -131,6 +131,25 @@ TEST_F(LogTest, InDoubtIsSettledOnlyByWhatIsAppliedLater) {
   EXPECT_EQ(pg_->ToldToCommit(second.pg), 0u);
 }
 
+TEST_F(LogTest, ASnapshotOfALaterTermSettlesWhatWasProposed) {
+  Boot();
+  Pending<CommitAnswer> committed;
+  Pair first = Propose(&committed);
+  auto one = log_.held.front();
+  log_.held.clear();
+  Pending<CommitAnswer> aborted;
+  Pair second = Propose(&aborted);
+  DecisionTable other(limits_.table);
+  other.Apply(1, GroupStart{.cluster = "bank", .cluster_uuid = kUuid, .incarnation = kIncarnation});
+  EXPECT_EQ(other.Apply(one.term, std::get<Decision>(*codec_.Decode(one.record))),
+            ApplyAnswer::kAccepted);
+  driver_->OnSnapshot(10, one.term + 1, codec_.EncodeState(other.state()));
+  Pump();
+  EXPECT_EQ(pg_->ToldToAbort(first.pg), 0u);
+  EXPECT_EQ(Commit(first.gtrid, false)->outcome, Outcome::kCommitted);
+  EXPECT_EQ(aborted->outcome, Outcome::kAborted);
+}
+
 TEST_F(LogTest, LosingLeadershipDestroysEveryLiveTransaction) {
   Boot();
   Pair active = BeginPair();
