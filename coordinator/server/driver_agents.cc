@@ -181,7 +181,10 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
   auto it = finishing_.find(gid.gtrid);
   if (it == finishing_.end()) {
     // The agent may repeat itself because the forget got lost.
-    if (Ready() && table_.Look(gid.gtrid) == DecisionTable::Word::kEnded) {
+    const DecisionTable::Word word = table_.Look(gid.gtrid);
+    const bool committed = report.state == BranchViewState::kCommitted;
+    if (Ready() && (word == DecisionTable::Word::kEnded ||
+                    (word == DecisionTable::Word::kForgotten && committed))) {
       link.gathered.forget.push_back(gid);
       return;
     }

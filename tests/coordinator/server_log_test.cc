@@ -298,6 +298,20 @@ TEST_F(LogTest, RefusedHeuristicsDoNotMultiply) {
   EXPECT_EQ(codec_.Count<Heuristic>(), before + 2);
 }
 
+TEST_F(LogTest, WhatIsNotOnRecordYetIsNotForgotten) {
+  Boot();
+  Pair pair = BeginPair();
+  CommitPair(pair);
+  Report(*pg_, pair.pg, BranchViewState::kHazard, "no evidence");
+  log_.mode = FakeLog::Mode::kRefuse;
+  Report(*my_, pair.my, BranchViewState::kHeuristicRollback, "a DBA rolled it back");
+  log_.mode = FakeLog::Mode::kApply;
+  EXPECT_EQ(Forget(pair.gtrid).code(), Code::kUnavailable);
+  Pass(1s);
+  EXPECT_EQ(codec_.Count<Heuristic>(), 3u);
+  EXPECT_FALSE(Forget(pair.gtrid).refused());
+}
+
 TEST_F(LogTest, ARefusedForgetSaysSo) {
   Boot();
   Pair pair = BeginPair();
@@ -317,20 +331,6 @@ TEST_F(LogTest, RetentionIsCountedInTicksOfTheLeader) {
   CommitPair(pair);
   Report(*pg_, pair.pg);
   Report(*my_, pair.my);
-TEST_F(LogTest, WhatIsNotOnRecordYetIsNotForgotten) {
-  Boot();
-  Pair pair = BeginPair();
-  CommitPair(pair);
-  Report(*pg_, pair.pg, BranchViewState::kHazard, "no evidence");
-  log_.mode = FakeLog::Mode::kRefuse;
-  Report(*my_, pair.my, BranchViewState::kHeuristicRollback, "a DBA rolled it back");
-  log_.mode = FakeLog::Mode::kApply;
-  EXPECT_EQ(Forget(pair.gtrid).code(), Code::kUnavailable);
-  Pass(1s);
-  EXPECT_EQ(codec_.Count<Heuristic>(), 3u);
-  EXPECT_FALSE(Forget(pair.gtrid).refused());
-}
-
   Pass(limits_.end_delay);
   EXPECT_EQ(Commit(pair.gtrid)->outcome, Outcome::kCommitted);
   for (int i = 0; i < 4; ++i) Pass(limits_.tick);
@@ -338,6 +338,10 @@ TEST_F(LogTest, WhatIsNotOnRecordYetIsNotForgotten) {
   EXPECT_EQ(Commit(pair.gtrid)->outcome, Outcome::kExpired);
   EXPECT_EQ(Get(pair.gtrid)->state, ViewState::kExpired);
   EXPECT_EQ(Ask(*pg_, pair.pg), AgentAnswer::kHazard);
+  // An agent that was away all the time must not keep what it did for ever.
+  pg_->told.forget.clear();
+  Report(*pg_, pair.pg);
+  EXPECT_TRUE(pg_->ToldToForget(pair.pg));
 }
 
 TEST_F(LogTest, ASnapshotCarriesEverythingAcrossARestart) {
