@@ -130,10 +130,12 @@ std::vector<std::string> ValidateOptions(const Options& o) {
         " is more than resend_interval_max_ms = " + std::to_string(o.resend_interval_max.count()));
   }
   // What is alive must never be forgotten.
-  if (o.outcome_retention < 2 * (o.transaction_timeout_max + o.tick_interval)) {
+  const auto alive_max = o.transaction_timeout_max + o.prepare_timeout + o.tick_interval;
+  if (o.outcome_retention < 2 * alive_max) {
     problems.push_back("outcome_retention_ms = " + std::to_string(o.outcome_retention.count()) +
-                       " must be at least twice transaction_timeout_max_ms + tick_interval_ms = " +
-                       std::to_string(o.transaction_timeout_max.count() + o.tick_interval.count()));
+                       " must be at least twice transaction_timeout_max_ms + prepare_timeout_ms + "
+                       "tick_interval_ms = " +
+                       std::to_string(alive_max.count()));
   }
   if (o.client_key_retention < o.tick_interval) {
     problems.push_back(

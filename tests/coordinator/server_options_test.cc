@@ -49,6 +49,24 @@ TEST_F(ServerOptionsTest, EveryProblemIsToldAtOnce) {
   }
 }
 
+TEST_F(ServerOptionsTest, ATransactionThatIsPreparingOutlivesNoRetention) {
+  std::vector<std::string> args = {"--cluster",
+                                   "bank",
+                                   "--data-dir",
+                                   "/tmp/x",
+                                   "--transaction-timeout-ms",
+                                   "1000",
+                                   "--transaction-timeout-max-ms",
+                                   "1000",
+                                   "--tick-interval-ms",
+                                   "1000",
+                                   "--outcome-retention-ms",
+                                   "60000"};
+  EXPECT_TRUE(Parse(args).problems.empty());
+  args.insert(args.end(), {"--prepare-timeout-ms", "600000"});
+  EXPECT_TRUE(Names(Parse(args), "prepare_timeout_ms"));
+}
+
 TEST_F(ServerOptionsTest, MisspeltKeysAreNamed) {
   EXPECT_TRUE(
       Names(Parse({"--cluster", "bank", "--data-dir", "/tmp/x"}, {"ASSENT_PREPARE_TIMEOUT=1"}),
