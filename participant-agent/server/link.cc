@@ -21,6 +21,40 @@ size_t Items(const v1::AgentMessage& message) {
                              message.lost_size());
 }
 
+// Messages that any coordinator takes: one that is too large ends the link, and it would be said
+// again after the next hello, for ever.
+class Pieces {
+ public:
+  explicit Pieces(v1::AgentMessage message) {
+    Move(message.mutable_registers(), &v1::AgentMessage::add_registers);
+    Move(message.mutable_votes(), &v1::AgentMessage::add_votes);
+    Move(message.mutable_finished(), &v1::AgentMessage::add_finished);
+    Move(message.mutable_inquiries(), &v1::AgentMessage::add_inquiries);
+    Move(message.mutable_lost(), &v1::AgentMessage::add_lost);
+    if (messages_.empty()) messages_.emplace_back();  // A heartbeat.
+  }
+  std::vector<v1::AgentMessage>& messages() { return messages_; }
+
+ private:
+  static constexpr size_t kBytesMax = 256 << 10;
+
+  template <typename Item, typename Add>
+  void Move(google::protobuf::RepeatedPtrField<Item>* items, Add add) {
+    for (Item& item : *items) {
+      const size_t bytes = item.ByteSizeLong();
+      if (messages_.empty() || bytes_ + bytes > kBytesMax) {
+        messages_.emplace_back();
+        bytes_ = 0;
+      }
+      bytes_ += bytes;
+      *(messages_.back().*add)() = std::move(item);
+    }
+  }
+
+  std::vector<v1::AgentMessage> messages_;
+  size_t bytes_ = 0;
+};
+
 bool TellsCommitted([[maybe_unused]] const v1::AgentMessage& message) {
   return std::any_of(message.finished().begin(), message.finished().end(),
                      [](const auto& f) { return f.state() == v1::BRANCH_STATE_COMMITTED; });
@@ -211,10 +245,13 @@ void Link::WriteUntilClosed(Stream& stream) {
       message.Swap(&outgoing_);
       outgoing_items_ = 0;
     }
-    message.set_heartbeat(true);
-    StopBefore(message);
-    if (!stream.Write(message)) return;
-    StopAfter(message);
+    Pieces pieces(std::move(message));
+    for (v1::AgentMessage& piece : pieces.messages()) {
+      piece.set_heartbeat(true);
+      StopBefore(piece);
+      if (!stream.Write(piece)) return;
+      StopAfter(piece);
+    }
   }
 }
 

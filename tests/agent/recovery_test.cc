@@ -129,6 +129,60 @@ TEST_F(RecoveryTest, ALostLinkLosesNothing) {
   EXPECT_THAT(database_.Effects(), ElementsAre("a", "b", "c"));
 }
 
+// The abort went down with the link: the branch would keep its locks until the deadline.
+TEST_F(RecoveryTest, AnOpenBranchIsAskedAboutAfterALostLink) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartServing();
+  const std::string open = Opened({"write a"});
+  coordinator_->Disregard();
+  coordinator_->DropLinks();
+  std::vector<std::string> asked{coordinator_->NextInquiry()->gid(),
+                                 coordinator_->NextInquiry()->gid()};
+  EXPECT_THAT(asked, ::testing::Contains(open));  // The other is the fixture's probe.
+  coordinator_->Answer(open, v1::InquiryAnswer::PENDING);
+  v1::ExecuteReply reply;
+  EXPECT_TRUE(Execute(open, 2, {"write b"}, &reply).ok());
+  coordinator_->Answer(open, v1::InquiryAnswer::ABORT);
+  auto finished = coordinator_->NextFinished();
+  ASSERT_TRUE(finished.has_value());
+  EXPECT_EQ(finished->gid(), open);
+  EXPECT_EQ(finished->state(), v1::BRANCH_STATE_ROLLED_BACK);
+}
+
+TEST_F(RecoveryTest, WhatWasDoneIsSaidUntilItIsForgotten) {
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  coordinator_->Finish(gid, true, "fake=1");
+  ASSERT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+  coordinator_->DropLinks();
+  auto again = coordinator_->NextFinished();
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->gid(), gid);
+  EXPECT_EQ(again->state(), v1::BRANCH_STATE_COMMITTED);
+  StopAgent();
+  StartAgent();  // The journal remembers.
+  EXPECT_EQ(coordinator_->NextFinished()->gid(), gid);
+  ASSERT_TRUE(coordinator_->WaitServed(1));
+  coordinator_->Forget(gid);
+  WaitWelcomed();  // It has been taken in.
+  StopAgent();
+  coordinator_->Disregard();
+  StartServing();
+  const std::string other = PreparedBranch("b");
+  coordinator_->Finish(other, true, "fake=1");
+  EXPECT_EQ(coordinator_->NextFinished()->gid(), other);
+}
+
+// In one message they would be more than a coordinator takes.
+TEST_F(RecoveryTest, ManyInquiriesDoNotBreakTheLink) {
+  constexpr size_t kMany = 90'000;
+  for (size_t i = 0; i < kMany; ++i) database_.PutPrepared(OtherGid());
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartAgent();
+  ASSERT_TRUE(coordinator_->WaitServed(1));
+  EXPECT_TRUE(Eventually([&] { return coordinator_->inquiries_waiting() >= kMany; }));
+}
+
 TEST_F(RecoveryTest, ARegistrationInFlightSurvivesALostLink) {
   StartServing();
   coordinator_->IgnoreRegistrations(true);
