@@ -243,6 +243,14 @@ Journal::Word Journal::WordOn(const Gid& gid) const {
   return it == words_.end() ? Word::kNothing : it->second;
 }
 
+std::vector<Gid> Journal::AllDone() const {
+  std::vector<Gid> gids;
+  for (const auto& [gid, word] : words_) {
+    if (word == Word::kDone) gids.push_back(gid);
+  }
+  return gids;
+}
+
 void Journal::Append(const JournalRecord& record) {
   const std::string bytes = EncodeJournalRecord(record);
   if (!WriteAll(fd_, bytes)) EndProcess(path_, "append");

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/status.h"
@@ -55,6 +56,8 @@ class Journal {
   void Forget(const Gid& gid);
 
   Word WordOn(const Gid& gid) const;
+  // Those of kDone.
+  std::vector<Gid> AllDone() const;
   size_t remembered() const { return words_.size(); }
   size_t file_bytes() const { return file_bytes_; }
 

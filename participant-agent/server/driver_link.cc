@@ -131,6 +131,18 @@ void Driver::LeaderCame(Peer& peer) {
   for (auto& [gid, live] : live_) {
     if (gid.gtrid.epoch < peer.term) Deliver(gid, live, LaterEpochAnnounced{});
     Deliver(gid, live, agent::LeaderCame{});
+    // The abort may have been lost with the link, and its locks would stay until the deadline.
+    if (live.core.phase() == Branch::Phase::kOpen) {
+      peer.out.add_inquiries()->set_gid(ToString(gid));
+    }
+  }
+  // The forget may have been lost too: whoever has logged END says it again.
+  for (const Gid& gid : journal_.AllDone()) {
+    const Live* live = Find(gid);
+    if (live != nullptr && !live->core.over()) continue;  // Listed again: it must be done again.
+    v1::BranchFinished* finished = peer.out.add_finished();
+    finished->set_gid(ToString(gid));
+    finished->set_state(v1::BRANCH_STATE_COMMITTED);
   }
   for (const auto& [request_id, key] : registering_) SendRegister(openings_.at(key));
   for (auto& [name, resource] : resources_) resource.watcher->AskAllNow();
