@@ -120,6 +120,44 @@ v1::BranchState ToProto(Report report) {
   return v1::BRANCH_STATE_HAZARD;
 }
 
+namespace {
+
+constexpr size_t kWordsMax = 4096;
+
+// Of the character at the start of `text`; 0 if it is none. Overlong forms, surrogates and what is
+// beyond Unicode are none.
+size_t CharacterBytes(std::string_view text) {
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
+  const auto follows = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F)) return 0;
+    return follows(1) && follows(2) ? 3 : 0;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    if ((first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) > 0x8F)) return 0;
+    return follows(1) && follows(2) && follows(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string Words(std::string_view text) {
+  std::string words;
+  while (!text.empty()) {
+    const size_t bytes = CharacterBytes(text);
+    if (words.size() + bytes > kWordsMax) return words + "...";
+    words += bytes == 0 ? std::string_view("?") : text.substr(0, bytes);
+    text.remove_prefix(bytes == 0 ? 1 : bytes);
+  }
+  return words;
+}
+
 JournalWord FromJournal(Journal::Word word) {
   switch (word) {
     case Journal::Word::kNothing:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "adapters/resource_manager.h"
 #include "assent/v1/agent_link.pb.h"
@@ -27,6 +28,10 @@ adapters::JournalWord ToAdapter(JournalWord word);
 v1::BranchCause ToProto(Cause cause);
 v1::BranchVote::Vote ToProto(Vote vote);
 v1::BranchState ToProto(Report report);
+
+// A database's words as a message can carry them: valid UTF-8 (other bytes become '?') and not too
+// long. A string that is neither ends the link, and with it everybody's votes.
+std::string Words(std::string_view text);
 
 JournalWord FromJournal(Journal::Word word);
 

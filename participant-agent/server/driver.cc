@@ -223,7 +223,7 @@ void Driver::Perform(const Gid& gid, Live&, const SendVote& action) {
   if (action.vote == Vote::kNo) {
     vote->set_cause(ToProto(action.refusal.cause));
     vote->set_database_code(action.refusal.code);
-    vote->set_message(action.refusal.message);
+    vote->set_message(Words(action.refusal.message));
   }
 }
 
@@ -239,7 +239,7 @@ void Driver::Perform(const Gid& gid, Live&, const SendLost& action) {
   lost->set_gid(ToString(gid));
   lost->set_cause(ToProto(action.refusal.cause));
   lost->set_database_code(action.refusal.code);
-  lost->set_message(action.refusal.message);
+  lost->set_message(Words(action.refusal.message));
 }
 
 void Driver::Perform(const Gid& gid, Live&, const WriteWill&) {
@@ -272,7 +272,7 @@ void Driver::Perform(const Gid& gid, Live& live, const SendFinished& action) {
   v1::BranchFinished* finished = leader->out.add_finished();
   finished->set_gid(ToString(gid));
   finished->set_state(ToProto(action.report));
-  finished->set_detail(action.detail);
+  finished->set_detail(Words(action.detail));
 }
 
 }  // namespace assent::agent

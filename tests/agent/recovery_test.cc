@@ -183,6 +183,26 @@ TEST_F(RecoveryTest, ManyInquiriesDoNotBreakTheLink) {
   EXPECT_TRUE(Eventually([&] { return coordinator_->inquiries_waiting() >= kMany; }));
 }
 
+// Bytes of a database without an encoding, and text of megabytes: said in a way that can be heard.
+TEST_F(RecoveryTest, WordsOfADatabaseDoNotBreakTheLink) {
+  StartServing();
+  const std::string smile = "\xF0\x9F\x99\x82";
+  const std::string bad = "key \xE4\xF6\xC3, " + smile + "\xED\xA0\x80\xC0\xAF";
+  for (const std::string& words : {bad, std::string(5 << 20, 'x')}) {
+    database_.FailPrepares(1, {.cause = adapters::Cause::kDeadlock, .detail = words});
+    const std::string gid = Opened({"write a"});
+    coordinator_->Prepare(gid);
+    auto vote = coordinator_->NextVote();
+    ASSERT_TRUE(vote.has_value());
+    EXPECT_EQ(vote->gid(), gid);
+    if (words == bad) {
+      EXPECT_EQ(vote->message(), "key ???, " + smile + "?????");
+    } else {
+      EXPECT_THAT(vote->message(), ::testing::SizeIs(4099));
+    }
+  }
+}
+
 TEST_F(RecoveryTest, ARegistrationInFlightSurvivesALostLink) {
   StartServing();
   coordinator_->IgnoreRegistrations(true);
