@@ -228,7 +228,7 @@ std::variant<std::vector<Row>, SqlError> Connection::Query(const std::string& sq
       rows.push_back(std::move(row));
     }
   });
-  if (error) return *std::move(error);
+  if (error) return std::move(*error);
   return rows;
 }
 

@@ -16,7 +16,7 @@ std::variant<bool, SqlError> IsDetached(Connection& connection,
     if (std::abs(apart) > kRoundingSeconds) return true;  // Restarted: no session survived.
     auto listed = connection.Query("SELECT id FROM information_schema.processlist WHERE id = " +
                                    std::to_string(preparer->connection_id));
-    if (auto* error = std::get_if<SqlError>(&listed)) return *std::move(error);
+    if (auto* error = std::get_if<SqlError>(&listed)) return std::move(*error);
     if (!std::get<std::vector<Row>>(listed).empty()) return false;
   }
   std::this_thread::sleep_for(kGrace);

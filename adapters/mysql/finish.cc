@@ -73,7 +73,7 @@ FinishAnswer JudgeUnknownGid(const FinishTools& tools, const FinishRequest& requ
 
   auto wrong_place = WhyWrongPlace(connection, tools.identity, request.evidence);
   if (auto* own_rollbacks = std::get_if<FinishAnswer>(&wrong_place))
-    return *std::move(own_rollbacks);
+    return std::move(*own_rollbacks);
   if (auto& why = std::get<std::optional<std::string>>(wrong_place)) {
     answer.detail = "not listed here, but that proves nothing: " + *why;
     return answer;
@@ -155,7 +155,7 @@ FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
 std::variant<std::vector<Gid>, SqlError> ListPrepared(Connection& connection) {
   // Columns: formatID, gtrid_length, bqual_length, data. All programs' branches of the server.
   auto listed = connection.Query("XA RECOVER");
-  if (auto* error = std::get_if<SqlError>(&listed)) return *std::move(error);
+  if (auto* error = std::get_if<SqlError>(&listed)) return std::move(*error);
   std::vector<Gid> gids;
   for (const Row& row : std::get<std::vector<Row>>(listed)) {
     auto number = [&row](size_t i) {
@@ -171,7 +171,7 @@ std::variant<std::vector<Gid>, SqlError> ListPrepared(Connection& connection) {
 
 std::variant<std::optional<std::string>, SqlError> WhyNotPrimary(Connection& connection) {
   auto read_only = connection.Query("SELECT @@global.read_only");
-  if (auto* error = std::get_if<SqlError>(&read_only)) return *std::move(error);
+  if (auto* error = std::get_if<SqlError>(&read_only)) return std::move(*error);
   if (std::get<std::vector<Row>>(read_only)[0][0].value_or("0") != "0") {
     return "this server is read-only: a standby, or a primary under maintenance";
   }
@@ -183,7 +183,7 @@ std::variant<std::optional<std::string>, SqlError> WhyReplica(Connection& connec
   if (auto* error = std::get_if<SqlError>(&replica)) {
     // Servers of old don't know the words, and users seldom have the privilege; read_only and the
     // identity must do then.
-    if (connection.lost()) return *std::move(error);
+    if (connection.lost()) return std::move(*error);
     return std::nullopt;
   }
   constexpr size_t kIoRunning = 10;  // Slave_IO_Running, Replica_IO_Running: Yes, Connecting, No.

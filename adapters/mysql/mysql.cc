@@ -56,7 +56,7 @@ class MysqlResourceManager final : public ResourceManager {
 
   std::variant<std::unique_ptr<WorkSession>, WorkError> OpenWorkSession() override {
     auto opened = MysqlWorkSession::Open(options_, own_rollbacks_);
-    if (auto* error = std::get_if<WorkError>(&opened)) return *std::move(error);
+    if (auto* error = std::get_if<WorkError>(&opened)) return std::move(*error);
     auto& session = std::get<std::unique_ptr<MysqlWorkSession>>(opened);
     Note(session->facts());
     return std::unique_ptr<WorkSession>(std::move(session));
@@ -64,7 +64,7 @@ class MysqlResourceManager final : public ResourceManager {
 
   std::variant<std::unique_ptr<FinishSession>, WorkError> OpenFinishSession() override {
     auto opened = Open();
-    if (auto* error = std::get_if<WorkError>(&opened)) return *std::move(error);
+    if (auto* error = std::get_if<WorkError>(&opened)) return std::move(*error);
     // No identity is asked for here: a branch that the server lists can be finished without one.
     return std::unique_ptr<FinishSession>(std::make_unique<MysqlFinishSession>(
         options_, std::move(std::get<std::unique_ptr<Connection>>(opened)), own_rollbacks_));

@@ -201,7 +201,7 @@ std::variant<ResultSet, StatementFailure> RunStatement(Connection& connection,
   if (error) {
     // An error of the server's, also in the middle of a result, has undone the statement.
     bool took_effect = attempt.took_effect && error->number == 0;
-    return StatementFailure{.error = *std::move(error), .took_effect = took_effect};
+    return StatementFailure{.error = std::move(*error), .took_effect = took_effect};
   }
   if (attempt.too_large) {
     return StatementFailure{.error = {.message = *std::move(attempt.too_large)},

@@ -67,7 +67,7 @@ MysqlWorkSession::MysqlWorkSession(const ConnectOptions& options,
 std::variant<std::unique_ptr<MysqlWorkSession>, WorkError> MysqlWorkSession::Open(
     const ConnectOptions& options, std::shared_ptr<OwnRollbacks> own_rollbacks) {
   auto opened = Connection::Open(options, Purpose::kWork);
-  if (auto* error = std::get_if<WorkError>(&opened)) return *std::move(error);
+  if (auto* error = std::get_if<WorkError>(&opened)) return std::move(*error);
   std::unique_ptr<MysqlWorkSession> session(new MysqlWorkSession(
       options, std::move(std::get<std::unique_ptr<Connection>>(opened)), std::move(own_rollbacks)));
   // The client library sets REPEATABLE READ whatever the server's default is.
