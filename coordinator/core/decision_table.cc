@@ -58,9 +58,13 @@ ApplyAnswer DecisionTable::On(Term, const End& record) {
 }
 
 ApplyAnswer DecisionTable::On(Term, const Heuristic& record) {
-  auto it = state_.unfinished.find(record.gid.gtrid);
-  if (it == state_.unfinished.end() || !ListsCommit(record.gid)) return ApplyAnswer::kNotFound;
-  auto& known = it->second.heuristics;
+  const Gtrid& gtrid = record.gid.gtrid;
+  if (!IsOfOurGroup(gtrid)) return ApplyAnswer::kForeign;
+  auto it = state_.unfinished.find(gtrid);
+  const bool listed = it != state_.unfinished.end() && ListsCommit(record.gid);
+  // No outcome against a decision is silent, whether that decision stands in a record or is
+  // presumed, or is too old to be told.
+  auto& known = listed ? it->second.heuristics : state_.strays[gtrid];
   if (std::any_of(known.begin(), known.end(),
                   [&](const Heuristic& h) { return h.gid == record.gid; })) {
     return ApplyAnswer::kAlreadyDecided;
@@ -70,8 +74,11 @@ ApplyAnswer DecisionTable::On(Term, const Heuristic& record) {
 }
 
 ApplyAnswer DecisionTable::On(Term, const ForgetHeuristic& record) {
+  const bool strayed = state_.strays.erase(record.gtrid) > 0;
   auto it = state_.unfinished.find(record.gtrid);
-  if (it == state_.unfinished.end() || it->second.heuristics.empty()) return ApplyAnswer::kNotFound;
+  if (it == state_.unfinished.end() || it->second.heuristics.empty()) {
+    return strayed ? ApplyAnswer::kAccepted : ApplyAnswer::kNotFound;
+  }
   Shrink(it->second);
   state_.unfinished.erase(it);
   return ApplyAnswer::kAccepted;
@@ -133,6 +140,11 @@ std::string DecisionTable::EvidenceOf(const Gid& gid) const {
   return {};
 }
 
+const std::vector<Heuristic>* DecisionTable::FindStrays(const Gtrid& gtrid) const {
+  auto it = state_.strays.find(gtrid);
+  return it == state_.strays.end() ? nullptr : &it->second;
+}
+
 const DecisionTable::Key* DecisionTable::FindKey(const std::string& client_key) const {
   auto it = state_.keys.find(client_key);
   return it == state_.keys.end() ? nullptr : &it->second;
@@ -145,9 +157,13 @@ void DecisionTable::Restore(State state) {
   std::sort(keys_by_age_.begin(), keys_by_age_.end());
 }
 
-bool DecisionTable::IsOurs(const Gtrid& gtrid) const {
+bool DecisionTable::IsOfOurGroup(const Gtrid& gtrid) const {
   return state_.group && gtrid.cluster == state_.group->cluster &&
-         gtrid.group == state_.group->group && gtrid.incarnation == state_.group->incarnation;
+         gtrid.group == state_.group->group;
+}
+
+bool DecisionTable::IsOurs(const Gtrid& gtrid) const {
+  return IsOfOurGroup(gtrid) && gtrid.incarnation == state_.group->incarnation;
 }
 
 bool DecisionTable::AtOrBelowWatermark(const Gtrid& gtrid) const {

@@ -89,8 +89,11 @@ class DecisionTable {
   struct State {
     std::optional<GroupStart> group;
     uint64_t ticks = 0;
-    std::optional<Position> watermark;       // Everything up to and including may be forgotten.
-    std::map<Gtrid, Unfinished> unfinished;  // Committed, END not yet applied.
+    std::optional<Position> watermark;  // Everything up to and including may be forgotten.
+    // Heuristic outcomes of branches that no unfinished commit lists: of aborted transactions, of
+    // ended and of forgotten ones. Kept until an operator forgets them.
+    std::map<Gtrid, std::vector<Heuristic>> strays;
+    std::map<Gtrid, Unfinished> unfinished;                  // Committed, END not yet applied.
     std::map<uint64_t, std::map<uint64_t, uint64_t>> ended;  // epoch -> seq/64 -> bits.
     std::map<Position, std::map<uint32_t, uint32_t>>
         attempts;                        // Ended: branch -> attempt, if not 1.
@@ -120,6 +123,9 @@ class DecisionTable {
   // The evidence that the decision carries for this gid; empty if none or ended.
   std::string EvidenceOf(const Gid& gid) const;
 
+  // The heuristic outcomes on record that no unfinished commit of this gtrid lists, or null.
+  const std::vector<Heuristic>* FindStrays(const Gtrid& gtrid) const;
+
   const Key* FindKey(const std::string& client_key) const;
   bool KeysFull() const { return state_.keys.size() >= limits_.keys_max; }
 
@@ -137,6 +143,7 @@ class DecisionTable {
   ApplyAnswer On(Term term, const Tick& record);
 
   bool IsOurs(const Gtrid& gtrid) const;
+  bool IsOfOurGroup(const Gtrid& gtrid) const;  // Of any incarnation.
   bool AtOrBelowWatermark(const Gtrid& gtrid) const;
   bool HasEndedBit(const Gtrid& gtrid) const;
   void Shrink(const Unfinished& entry);  // To a bit, and the attempts that were not the first.

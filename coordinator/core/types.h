@@ -66,12 +66,12 @@ struct Decision {
   bool operator==(const Decision&) const = default;
 };
 
-// How a branch ended, where the decision was commit. The numbers are those of
-// assent.v1.BranchState.
+// How a branch ended. The numbers are those of assent.v1.BranchState.
 enum class BranchEnd {
   kCommitted = 7,
-  kHeuristicRollback = 9,
-  kHazard = 11,
+  kHeuristicRollback = 9,  // Rolled back, although the decision was commit.
+  kHeuristicCommit = 10,   // Committed, although the decision was abort.
+  kHazard = 11,            // Nobody can tell.
 };
 
 }  // namespace assent::coordinator

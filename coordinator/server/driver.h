@@ -124,6 +124,7 @@ class Driver final : public txlog::Listener {
   void On(CommitCall& call);
   void On(RollbackCall& call);
   void On(ForgetCall& call);
+  void ProposeForget(ForgetCall& call);
   std::optional<Refusal> RefuseBegin(const BeginCall& call);
   Refusal RefusalFor(ClientAnswer answer, const Gtrid& gtrid) const;
   void CommitAgain(CommitCall& call);
@@ -134,6 +135,8 @@ class Driver final : public txlog::Listener {
   void On(StatusCall& call);
   TransactionView ViewOf(const LiveTransaction& live) const;
   TransactionView ViewOf(const Finishing& finishing) const;
+  // Of a gtrid that is neither live nor unfinished, and of the strays it left.
+  TransactionView ViewOfStrays(const Gtrid& gtrid, const std::vector<Heuristic>& strays) const;
   std::string KindOf(const std::string& resource) const;
 
   // driver_live.cc
@@ -177,6 +180,8 @@ class Driver final : public txlog::Listener {
   void AfterApply(const GroupStart& record, ApplyAnswer answer);
   void AfterApply(const Decision& record, ApplyAnswer answer);
   void AfterApply(const End& record, ApplyAnswer answer);
+  // Puts a heuristic outcome on record that no unfinished commit lists. False: it is there already.
+  bool RecordStray(Heuristic record);
   void AfterApply(const Heuristic& record, ApplyAnswer answer);
   void AfterApply(const ForgetHeuristic& record, ApplyAnswer answer);
   void AfterApply(const Tick& record, ApplyAnswer answer);

@@ -181,22 +181,20 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
   auto it = finishing_.find(gid.gtrid);
   if (it == finishing_.end()) {
     // The agent may repeat itself because the forget got lost.
+    if (report.state == BranchViewState::kHeuristicCommit ||
+        report.state == BranchViewState::kHeuristicRollback ||
+        report.state == BranchViewState::kHazard) {
+      if (!RecordStray({gid, static_cast<BranchEnd>(report.state), report.detail})) {
+        link.gathered.forget.push_back(gid);
+      }
+      return;
+    }
     const DecisionTable::Word word = table_.Look(gid.gtrid);
     const bool committed = report.state == BranchViewState::kCommitted;
     if (Ready() && (word == DecisionTable::Word::kEnded ||
                     (word == DecisionTable::Word::kForgotten && committed))) {
       link.gathered.forget.push_back(gid);
       return;
-    }
-    const bool heuristic = report.state == BranchViewState::kHeuristicCommit ||
-                           report.state == BranchViewState::kHeuristicRollback ||
-                           report.state == BranchViewState::kHazard;
-    if (heuristic && Ready()) {
-      LogWarning("heuristic_without_commit", {{"gtrid", ToString(gid.gtrid)},
-                                              {"branch", ToString(gid.bqual)},
-                                              {"state", static_cast<uint32_t>(report.state)},
-                                              {"agent", link.hello.agent_id},
-                                              {"detail", report.detail}});
     }
     return;
   }
@@ -230,6 +228,18 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
   ASSENT_FAILPOINT("coord.done.after");
 }
 
+bool Driver::RecordStray(Heuristic record) {
+  if (!Ready()) return true;  // The agent says it again at the next hello.
+  const std::vector<Heuristic>* known = table_.FindStrays(record.gid.gtrid);
+  if (known != nullptr && std::any_of(known->begin(), known->end(), [&](const Heuristic& one) {
+        return one.gid == record.gid;
+      })) {
+    return false;
+  }
+  Propose(record, term_, HeuristicProposal{record});
+  return true;
+}
+
 void Driver::OnInquiry(AgentRegistry::Link& link, const Gid& gid) {
   const AgentAnswer answer = AnswerAgent(gid, View(), LiveOf(gid.gtrid), table_);
   InquiryReply reply{.gid = gid, .answer = answer};
@@ -239,6 +249,9 @@ void Driver::OnInquiry(AgentRegistry::Link& link, const Gid& gid) {
                           {"branch", ToString(gid.bqual)},
                           {"agent", link.hello.agent_id},
                           {"remedy", "nobody can tell its outcome any more: settle it by hand"}});
+    RecordStray({gid, BranchEnd::kHazard,
+                 "listed as prepared at agent " + link.hello.agent_id +
+                     ", and nobody can tell its outcome any more"});
   }
   link.gathered.answers.push_back(std::move(reply));
 }

@@ -123,7 +123,9 @@ void Driver::CommitAgain(CommitCall& call) {
     case ClientAnswer::kCommitted: {
       auto it = finishing_.find(call.gtrid);
       if (it == finishing_.end()) {
-        call.reply(CommitAnswer{.outcome = Outcome::kCommitted, .applied = true});
+        call.reply(CommitAnswer{.outcome = Outcome::kCommitted,
+                                .applied = true,
+                                .heuristic = table_.FindStrays(call.gtrid) != nullptr});
         return;
       }
       Finishing& finishing = it->second;
@@ -140,7 +142,9 @@ void Driver::CommitAgain(CommitCall& call) {
       return;
     }
     case ClientAnswer::kAborted:
-      call.reply(CommitAnswer{.outcome = Outcome::kAborted, .abort = aborts_.Of(call.gtrid)});
+      call.reply(CommitAnswer{.outcome = Outcome::kAborted,
+                              .abort = aborts_.Of(call.gtrid),
+                              .heuristic = table_.FindStrays(call.gtrid) != nullptr});
       return;
     case ClientAnswer::kPending:
     case ClientAnswer::kUnknown:
@@ -201,6 +205,10 @@ void Driver::On(ForgetCall& call) {
   const DecisionTable::Unfinished* entry = table_.Find(call.gtrid);
   auto it = finishing_.find(call.gtrid);
   if (entry == nullptr || it == finishing_.end()) {
+    if (table_.FindStrays(call.gtrid) != nullptr) {
+      ProposeForget(call);
+      return;
+    }
     call.reply(Refusal{NotFound("no unfinished transaction " + ToString(call.gtrid) +
                                 " is on record: nothing to forget")});
     return;
@@ -230,6 +238,10 @@ void Driver::On(ForgetCall& call) {
                        {}});
     return;
   }
+  ProposeForget(call);
+}
+
+void Driver::ProposeForget(ForgetCall& call) {
   auto& replies = forgetters_[call.gtrid];
   replies.push_back(std::move(call.reply));
   if (replies.size() == 1) {

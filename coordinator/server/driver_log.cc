@@ -106,10 +106,19 @@ void Driver::AfterApply(const Heuristic& record, ApplyAnswer answer) {
   if (answer == ApplyAnswer::kAccepted) {
     LogWarning("heuristic", {{"gtrid", ToString(record.gid.gtrid)},
                              {"branch", ToString(record.gid.bqual)},
-                             {"state", record.end == BranchEnd::kHazard ? "hazard" : "rolled_back"},
+                             {"state", record.end == BranchEnd::kHazard            ? "hazard"
+                                       : record.end == BranchEnd::kHeuristicCommit ? "committed"
+                                                                                   : "rolled_back"},
                              {"detail", record.detail}});
   }
-  Deliver(record.gid.gtrid, PhaseTwoEvent{HeuristicLogged{record.gid, record.end, record.detail}});
+  if (table_.ListsCommit(record.gid)) {
+    Deliver(record.gid.gtrid,
+            PhaseTwoEvent{HeuristicLogged{record.gid, record.end, record.detail}});
+  } else if (AgentRegistry::Link* link = agents_.Serving(record.gid.bqual.resource, "")) {
+    // It is on record: whoever reported it need not repeat it. If another agent did, its next
+    // report is answered so.
+    link->gathered.forget.push_back(record.gid);
+  }
 }
 
 void Driver::AfterApply(const ForgetHeuristic& record, ApplyAnswer answer) {

@@ -112,6 +112,37 @@ TransactionView Driver::ViewOf(const Finishing& finishing) const {
   return view;
 }
 
+TransactionView Driver::ViewOfStrays(const Gtrid& gtrid,
+                                     const std::vector<Heuristic>& strays) const {
+  TransactionView view{.gtrid = gtrid, .state = ViewState::kHeuristic};
+  switch (AnswerClient(gtrid, View(), Live::kNone, table_)) {
+    case ClientAnswer::kCommitted:
+      view.outcome = Outcome::kCommitted;
+      break;
+    case ClientAnswer::kAborted:
+      view.outcome = Outcome::kAborted;
+      view.abort = aborts_.Of(gtrid);
+      break;
+    case ClientAnswer::kExpired:
+      view.outcome = Outcome::kExpired;
+      break;
+    case ClientAnswer::kPending:
+    case ClientAnswer::kUnknown:
+    case ClientAnswer::kRetry:
+    case ClientAnswer::kForeign:
+    case ClientAnswer::kNeverIssued:
+      view.outcome = Outcome::kUnknown;
+      break;
+  }
+  for (const Heuristic& stray : strays) {
+    view.branches.push_back({.gid = stray.gid,
+                             .state = static_cast<BranchViewState>(stray.end),
+                             .detail = stray.detail,
+                             .kind = KindOf(stray.gid.bqual.resource)});
+  }
+  return view;
+}
+
 void Driver::On(GetCall& call) {
   if (auto it = live_.find(call.gtrid); it != live_.end()) {
     call.reply(ViewOf(it->second));
@@ -119,6 +150,11 @@ void Driver::On(GetCall& call) {
   }
   if (auto it = finishing_.find(call.gtrid); it != finishing_.end()) {
     call.reply(ViewOf(it->second));
+    return;
+  }
+  const std::vector<Heuristic>* strays = table_.FindStrays(call.gtrid);
+  if (Ready() && strays != nullptr) {
+    call.reply(ViewOfStrays(call.gtrid, *strays));
     return;
   }
   TransactionView view{.gtrid = call.gtrid};
@@ -156,13 +192,21 @@ void Driver::On(ListCall& call) {
     return;
   }
   // Oldest first is the order of gtrids. The pointers live as long as this call.
-  std::map<Gtrid, std::pair<const LiveTransaction*, const Finishing*>> found;
+  struct Found {
+    const LiveTransaction* live = nullptr;
+    const Finishing* finishing = nullptr;
+    const std::vector<Heuristic>* strays = nullptr;
+  };
+  std::map<Gtrid, Found> found;
   auto after = [&](const Gtrid& gtrid) { return !call.after || *call.after < gtrid; };
   for (const auto& [gtrid, live] : live_) {
-    if (after(gtrid) && Wanted(call, StateOf(live.core.phase()))) found[gtrid].first = &live;
+    if (after(gtrid) && Wanted(call, StateOf(live.core.phase()))) found[gtrid].live = &live;
   }
   for (const auto& [gtrid, finishing] : finishing_) {
-    if (after(gtrid) && Wanted(call, StateOf(finishing.core))) found[gtrid].second = &finishing;
+    if (after(gtrid) && Wanted(call, StateOf(finishing.core))) found[gtrid].finishing = &finishing;
+  }
+  for (const auto& [gtrid, strays] : table_.state().strays) {
+    if (after(gtrid) && Wanted(call, ViewState::kHeuristic)) found[gtrid].strays = &strays;
   }
   ListAnswer answer;
   for (const auto& [gtrid, one] : found) {
@@ -170,7 +214,9 @@ void Driver::On(ListCall& call) {
       answer.more = true;
       break;
     }
-    answer.transactions.push_back(one.first != nullptr ? ViewOf(*one.first) : ViewOf(*one.second));
+    answer.transactions.push_back(one.live != nullptr        ? ViewOf(*one.live)
+                                  : one.finishing != nullptr ? ViewOf(*one.finishing)
+                                                             : ViewOfStrays(gtrid, *one.strays));
   }
   call.reply(std::move(answer));
 }
@@ -214,6 +260,9 @@ void Driver::On(StatusCall& call) {
       resource.name = branch.decided.bqual.resource;
       ++resource.pending_branches;
     }
+  }
+  for (const auto& [gtrid, strays] : table_.state().strays) {
+    if (!finishing_.contains(gtrid)) ++answer.heuristic;
   }
   for (auto& [name, view] : resources) answer.resources.push_back(std::move(view));
   call.reply(std::move(answer));

@@ -66,7 +66,8 @@ Result<Heuristic> Read(const v1::Heuristic& from) {
   Result<Bqual> bqual = ParseBqual(from.bqual());
   if (!bqual.ok()) return DataLoss(bqual.status().message());
   const BranchEnd end = static_cast<BranchEnd>(from.state());
-  if (end != BranchEnd::kHeuristicRollback && end != BranchEnd::kHazard) {
+  if (end != BranchEnd::kHeuristicRollback && end != BranchEnd::kHeuristicCommit &&
+      end != BranchEnd::kHazard) {
     return DataLoss("heuristic state " + std::to_string(from.state()));
   }
   return Heuristic{
@@ -187,6 +188,9 @@ v1::TableSnapshot ToProto(const DecisionTable::State& state) {
     Fill(entry.decision, one->mutable_decision());
     for (const Heuristic& report : entry.heuristics) Fill(report, one->add_heuristics());
   }
+  for (const auto& [gtrid, reports] : state.strays) {
+    for (const Heuristic& report : reports) Fill(report, proto.add_strays());
+  }
   for (const auto& [epoch, words] : state.ended) {
     v1::EndedEpoch* one = proto.add_ended();
     one->set_epoch(epoch);
@@ -246,6 +250,11 @@ Result<DecisionTable::State> FromProto(const v1::TableSnapshot& proto) {
   }
   for (const v1::RetentionMark& mark : proto.marks()) {
     state.marks[mark.tick()] = {mark.epoch(), mark.seq()};
+  }
+  for (const v1::Heuristic& report : proto.strays()) {
+    Result<Heuristic> stray = Read(report);
+    if (!stray.ok()) return stray.status();
+    state.strays[stray->gid.gtrid].push_back(*stray);
   }
   if (Status read = ReadKeys(proto, &state); !read.ok()) return read;
   return state;

@@ -89,7 +89,6 @@ TEST_F(Table, EndOfAnUnknownGtridIsNotFound) {
 
 TEST_F(Table, AHeuristicOutcomeStaysUntilForgotten) {
   table.Apply(5, Decide(5, 1));
-  EXPECT_EQ(table.Apply(5, Heuristic{.gid = GidAt(5, 1, 2)}), ApplyAnswer::kNotFound);
   EXPECT_EQ(table.Apply(5, Heuristic{.gid = GidAt(5, 1)}), ApplyAnswer::kAccepted);
   EXPECT_EQ(table.Apply(5, Heuristic{.gid = GidAt(5, 1)}), ApplyAnswer::kAlreadyDecided);
   EXPECT_EQ(table.Apply(5, End{{At(5, 1)}}), ApplyAnswer::kNotFound) << "END is withheld";
@@ -97,6 +96,32 @@ TEST_F(Table, AHeuristicOutcomeStaysUntilForgotten) {
   EXPECT_EQ(table.Apply(5, ForgetHeuristic{At(5, 1)}), ApplyAnswer::kAccepted);
   EXPECT_EQ(table.Look(At(5, 1)), DecisionTable::Word::kEnded);
   EXPECT_EQ(table.Apply(5, ForgetHeuristic{At(5, 1)}), ApplyAnswer::kNotFound);
+}
+
+TEST_F(Table, AHeuristicOutcomeWithoutACommitIsKeptToo) {
+  // A person committed a branch of an aborted transaction, ... of another attempt, ... of an ended
+  // one.
+  table.Apply(5, Decide(5, 1));
+  table.Apply(5, Decide(5, 2));
+  EndAt(5, 2);
+  for (const Gid& gid : {GidAt(5, 9), GidAt(5, 1, 2), GidAt(5, 2)}) {
+    Heuristic stray{.gid = gid, .end = BranchEnd::kHeuristicCommit};
+    EXPECT_EQ(table.FindStrays(gid.gtrid), nullptr);
+    EXPECT_EQ(table.Apply(5, stray), ApplyAnswer::kAccepted);
+    EXPECT_EQ(table.Apply(5, stray), ApplyAnswer::kAlreadyDecided);
+    ASSERT_NE(table.FindStrays(gid.gtrid), nullptr);
+    EXPECT_EQ(*table.FindStrays(gid.gtrid), std::vector<Heuristic>{stray});
+  }
+  EXPECT_EQ(table.Look(At(5, 9)), DecisionTable::Word::kNoRecord) << "it stays aborted";
+  EXPECT_EQ(table.Apply(5, End{{At(5, 1)}}), ApplyAnswer::kAccepted)
+      << "the commit itself has no heuristic branch";
+  for (const Gid& gid : {GidAt(5, 9), GidAt(5, 1, 2), GidAt(5, 2)}) {
+    EXPECT_EQ(table.Apply(5, ForgetHeuristic{gid.gtrid}), ApplyAnswer::kAccepted);
+    EXPECT_EQ(table.FindStrays(gid.gtrid), nullptr);
+  }
+  Gid foreign = GidAt(5, 9);
+  foreign.gtrid.cluster = "other";
+  EXPECT_EQ(table.Apply(5, Heuristic{.gid = foreign}), ApplyAnswer::kForeign);
 }
 
 TEST_F(Table, ForgetNeedsAHeuristicOutcome) {

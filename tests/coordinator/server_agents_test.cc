@@ -324,6 +324,33 @@ TEST_F(AgentsTest, ALateYesHearsTheAbortAndMakesNoTransaction) {
   EXPECT_TRUE(List().transactions.empty());
 }
 
+TEST_F(AgentsTest, ACommitByHandOfAnAbortedTransactionIsKeptUntilForgotten) {
+  Boot();
+  Pair pair = BeginPair();
+  Rollback(pair.gtrid);
+  Report(*pg_, pair.pg, BranchViewState::kHeuristicCommit, "a DBA committed it");
+  EXPECT_TRUE(pg_->ToldToForget(pair.pg)) << "it is on record";
+  EXPECT_EQ(codec_.Count<Heuristic>(), 1u);
+  Report(*pg_, pair.pg, BranchViewState::kHeuristicCommit, "a DBA committed it");
+  EXPECT_EQ(codec_.Count<Heuristic>(), 1u) << "a repeat is answered, not recorded again";
+
+  Restart();
+  Pending<TransactionView> view = Get(pair.gtrid);
+  EXPECT_EQ(view->state, ViewState::kHeuristic);
+  EXPECT_EQ(view->outcome, Outcome::kAborted) << "the decision stands";
+  ASSERT_EQ(view->branches.size(), 1u);
+  EXPECT_EQ(view->branches[0].state, BranchViewState::kHeuristicCommit);
+  EXPECT_EQ(view->branches[0].detail, "a DBA committed it");
+  EXPECT_EQ(List().transactions.size(), 1u);
+  EXPECT_EQ(GetStatus().heuristic, 1u);
+  EXPECT_TRUE(Commit(pair.gtrid)->heuristic) << "a warning beside ABORTED";
+
+  EXPECT_EQ(Forget(pair.gtrid).code(), Code::kOk);
+  EXPECT_EQ(Get(pair.gtrid)->state, ViewState::kAborted);
+  EXPECT_EQ(GetStatus().heuristic, 0u);
+  EXPECT_EQ(Forget(pair.gtrid).code(), Code::kNotFound);
+}
+
 TEST_F(AgentsTest, AHeuristicOutcomeIsLoggedAndKeptUntilForgotten) {
   Boot();
   Pair pair = BeginPair();

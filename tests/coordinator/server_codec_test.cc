@@ -124,6 +124,10 @@ TEST(RecordCodecTest, TheTableComesBackAsItWas) {
   state.unfinished[SomeGtrid()] = {.decision = SomeDecision(), .heuristics = {report}};
   state.ended[7] = {{0, 0xF0F0}, {9, ~uint64_t{0}}};
   state.attempts[{7, 4}] = {{1, 2}, {3, 9}};
+  const Gid stray{{.cluster = "bank", .incarnation = 45, .group = 0, .epoch = 7, .seq = 5},
+                  {.resource = "orders_pg", .branch = 0, .attempt = 1}};
+  state.strays[stray.gtrid] = {
+      {.gid = stray, .end = BranchEnd::kHeuristicCommit, .detail = "by hand"}};
   state.marks[10] = {7, 3};
   state.keys["order-1"] = {.gtrid = SomeGtrid(), .tick = 10};
   RecordCodec codec;
