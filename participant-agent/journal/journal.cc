@@ -218,8 +218,10 @@ Status Journal::Rewrite() {
 }
 
 Status Journal::Pin(const ClusterPin& pin) {
-  pin_ = pin;
-  return Rewrite();
+  const std::optional<ClusterPin> before = std::exchange(pin_, pin);
+  Status status = Rewrite();
+  if (!status.ok()) pin_ = before;
+  return status;
 }
 
 void Journal::Will(const Gid& gid) {

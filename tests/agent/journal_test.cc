@@ -75,6 +75,17 @@ TEST_F(JournalTest, RemembersPinAndWordsAcrossStarts) {
   EXPECT_EQ(journal->WordOn(GidNumber(3)), Journal::Word::kNothing);
 }
 
+TEST_F(JournalTest, APinThatCantBeWrittenDoesNotHold) {
+  auto journal = Opened();
+  const std::string in_the_way = file_ + ".new";
+  ASSERT_TRUE(std::filesystem::create_directory(in_the_way));
+  EXPECT_FALSE(journal->Pin({.cluster = "test", .uuid = "u", .group_incarnation = 1}).ok());
+  EXPECT_FALSE(journal->pin().has_value());
+  std::filesystem::remove(in_the_way);
+  EXPECT_TRUE(journal->Pin({.cluster = "test", .uuid = "u", .group_incarnation = 1}).ok());
+  EXPECT_TRUE(journal->pin().has_value());
+}
+
 TEST_F(JournalTest, ATornEndIsCutAtEveryByte) {
   {
     auto journal = Opened();
