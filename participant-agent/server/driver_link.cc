@@ -359,6 +359,7 @@ void Driver::On(ResourceListed& event) {
     LogWarning("listed_again", {{"gid", ToString(gid)}, {"resource", event.resource}});
     if (Live* live = Find(gid)) openings_.erase(live->open_key);
     live_.erase(gid);
+    journal_.Forget(gid);  // What was done is undone.
   }
   for (const Gid& gid : verdict.gone) {
     LogWarning("prepared_branch_gone", {{"gid", ToString(gid)}, {"resource", event.resource}});
