@@ -148,6 +148,11 @@ Branch::Actions Branch::On(const PrepareAsked& event) {
     case Phase::kPreparing:
       break;  // The answer is on its way.
     case Phase::kPrepared:
+      if (vanished_) {
+        actions.push_back(SendLost{refusal_});
+        break;
+      }
+      [[fallthrough]];
     case Phase::kFinishing:
     case Phase::kFinished:
     case Phase::kRollingBack:
@@ -342,8 +347,20 @@ Branch::Actions Branch::On(const FinishAnswered& event) {
   return actions;
 }
 
+Branch::Actions Branch::On(const Vanished&) {
+  Actions actions;
+  if (phase_ != Phase::kPrepared || vanished_) return actions;
+  vanished_ = true;
+  refusal_ = {.cause = Cause::kConnectionLost,
+              .code = "",
+              .message = "the database does not list this prepared branch any more"};
+  actions.push_back(SendLost{refusal_});
+  return actions;
+}
+
 Branch::Actions Branch::On(const LeaderCame&) {
   Actions actions;
+  if (phase_ == Phase::kPrepared && vanished_) actions.push_back(SendLost{refusal_});
   if (heuristic()) actions.push_back(SendFinished{.report = report_, .detail = detail_});
   return actions;
 }

@@ -109,11 +109,13 @@ struct FinishAnswered {
   bool session_lost = false;  // With on_session.
   bool sent = true;           // False: the verb never left (no connection to the database).
 };
+// A complete listing of the database lacks the branch, and not by this agent's doing.
+struct Vanished {};
 struct LeaderCame {};  // A leader said hello: what it may have missed is said again.
 
 using BranchEvent = std::variant<WorkBegan, WorkEnded, PrepareAsked, PrepareAnswered,
                                  SessionRolledBack, DeadlinePassed, LaterEpochAnnounced, CommitTold,
-                                 AbortTold, FinishAnswered, LeaderCame>;
+                                 AbortTold, FinishAnswered, Vanished, LeaderCame>;
 
 // ---- What must happen next, in this order -----------------------------------------------------
 
@@ -209,6 +211,7 @@ class Branch {
   Actions On(const CommitTold& event);
   Actions On(const AbortTold& event);
   Actions On(const FinishAnswered& event);
+  Actions On(const Vanished& event);
   Actions On(const LeaderCame& event);
 
   // An open branch gives up: the statement that runs is interrupted first.
@@ -223,6 +226,7 @@ class Branch {
   bool attached_ = false;
   bool unclear_ = false;  // Voted no, but may be prepared all the same.
   bool told_abort_ = false;
+  bool vanished_ = false;  // Voted yes, but the yes is withdrawn unless it counts already.
   Vote vote_ = Vote::kNo;  // Once over or prepared: what was voted.
   std::string evidence_;
   Refusal refusal_;

@@ -12,10 +12,12 @@ constexpr Duration kLeaveAloneFor = std::chrono::minutes(1);
 }  // namespace
 
 void RecoveryScan::Answered(const Gid& gid, LastAnswer answer, MonotonicTime now) {
-  auto it = seen_.find(gid);
-  if (it == seen_.end()) return;
-  it->second.answer = answer;
-  it->second.asked = now;
+  for (std::map<Gid, Seen>* list : {&seen_, &missing_}) {
+    auto it = list->find(gid);
+    if (it == list->end()) continue;
+    it->second.answer = answer;
+    it->second.asked = now;
+  }
 }
 
 bool RecoveryScan::ShallAsk(const Seen& seen, const Known& known, MonotonicTime now) const {
@@ -27,7 +29,8 @@ bool RecoveryScan::ShallAsk(const Seen& seen, const Known& known, MonotonicTime 
          (seen.answer == LastAnswer::kLeaveAlone ? kLeaveAloneFor : inquiry_age_);
 }
 
-ScanVerdict RecoveryScan::Judge(const std::vector<ListedBranch>& listed, MonotonicTime began,
+ScanVerdict RecoveryScan::Judge(const std::vector<ListedBranch>& listed,
+                                const std::vector<ListedBranch>& waiting, MonotonicTime began,
                                 bool ask_all, const std::map<Gid, Known>& known) {
   std::erase_if(ended_, [&](const auto& ended) { return ended.second < began; });
   ScanVerdict verdict;
@@ -68,6 +71,21 @@ ScanVerdict RecoveryScan::Judge(const std::vector<ListedBranch>& listed, Monoton
       verdict.gone.push_back(gid);
     }
   }
+  std::map<Gid, Seen> now_missing;
+  for (const ListedBranch& branch : waiting) {
+    const Known& know = known.at(branch.gid);
+    if (know.since >= began || now_seen.contains(branch.gid)) continue;
+    auto before = missing_.find(branch.gid);
+    const bool news = before == missing_.end();
+    Seen seen = news ? Seen{.first = began} : before->second;
+    if (news && !seen_.contains(branch.gid)) verdict.gone.push_back(branch.gid);
+    if (news || ask_all || ShallAsk(seen, know, began)) {
+      seen.asked = began;
+      verdict.inquire.push_back(branch);
+    }
+    now_missing.emplace(branch.gid, seen);
+  }
+  missing_ = std::move(now_missing);
   seen_ = std::move(now_seen);
   return verdict;
 }

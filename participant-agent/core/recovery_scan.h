@@ -42,7 +42,9 @@ struct ScanVerdict {
   // Over as far as this agent knows, and yet listed: the database came back from a backup or failed
   // over. The agent's memory of it is wrong and must be dropped; it is among `inquire` too.
   std::vector<Gid> relisted;
-  // Listed before and gone now, and not by this agent's doing.
+  // Gone, and not by this agent's doing: listed before and not now, or voted yes and not listed. If
+  // the agent still waits for its decision, it is among `inquire` too, again and again: whoever
+  // ended it may have been told the decision, and then nobody else will tell us.
   std::vector<Gid> gone;
 };
 
@@ -53,14 +55,16 @@ class RecoveryScan {
   explicit RecoveryScan(Duration inquiry_age) : inquiry_age_(inquiry_age) {}
 
   // A complete listing that began at `began`. `know` tells what the agent knows of a gid.
-  // `ask_all`: a leader said hello; it is asked about every prepared branch, whatever its age.
+  // `waiting`: what it voted yes for and waits for the decision of, listed or not. `ask_all`: a
+  // leader said hello; it is asked about every prepared branch, whatever its age.
   template <typename Know>
   ScanVerdict Listed(const std::vector<ListedBranch>& listed, MonotonicTime began, bool ask_all,
-                     Know&& know) {
+                     Know&& know, const std::vector<ListedBranch>& waiting = {}) {
     std::map<Gid, Known> known;
     for (const ListedBranch& branch : listed) known[branch.gid] = know(branch.gid);
+    for (const ListedBranch& branch : waiting) known.try_emplace(branch.gid, know(branch.gid));
     for (const auto& [gid, seen] : seen_) known.try_emplace(gid, know(gid));
-    return Judge(listed, began, ask_all, known);
+    return Judge(listed, waiting, began, ask_all, known);
   }
 
   // An inquiry was answered with anything but a decision.
@@ -83,12 +87,14 @@ class RecoveryScan {
     LastAnswer answer = LastAnswer::kNone;
   };
 
-  ScanVerdict Judge(const std::vector<ListedBranch>& listed, MonotonicTime began, bool ask_all,
+  ScanVerdict Judge(const std::vector<ListedBranch>& listed,
+                    const std::vector<ListedBranch>& waiting, MonotonicTime began, bool ask_all,
                     const std::map<Gid, Known>& known);
   bool ShallAsk(const Seen& seen, const Known& known, MonotonicTime now) const;
 
   const Duration inquiry_age_;
   std::map<Gid, Seen> seen_;
+  std::map<Gid, Seen> missing_;                   // Waiting, and not listed.
   std::unordered_map<Gid, MonotonicTime> ended_;  // Since the last listing began.
 };
 

@@ -353,8 +353,14 @@ void Driver::On(ResourceListed& event) {
     }
     return {.knowledge = Knowledge::kOver, .since = live->since};
   };
+  std::vector<ListedBranch> waiting;
+  for (const auto& [gid, live] : live_) {
+    if (live.resource == &resource && live.core.phase() == Branch::Phase::kPrepared) {
+      waiting.push_back({.gid = gid, .evidence = live.core.evidence()});
+    }
+  }
   Peer* leader = Leader();
-  ScanVerdict verdict = resource.scan.Listed(listed, event.began, event.ask_all, know);
+  ScanVerdict verdict = resource.scan.Listed(listed, event.began, event.ask_all, know, waiting);
   for (const Gid& gid : verdict.relisted) {
     LogWarning("listed_again", {{"gid", ToString(gid)}, {"resource", event.resource}});
     if (Live* live = Find(gid)) openings_.erase(live->open_key);
@@ -362,7 +368,14 @@ void Driver::On(ResourceListed& event) {
     journal_.Forget(gid);  // What was done is undone.
   }
   for (const Gid& gid : verdict.gone) {
-    LogWarning("prepared_branch_gone", {{"gid", ToString(gid)}, {"resource", event.resource}});
+    Live* live = Find(gid);
+    // Of a stranger it is no news to people: most likely another agent has finished its own.
+    Log(live != nullptr ? LogLevel::kWarning : LogLevel::kDebug, "prepared_branch_gone",
+        {{"gid", ToString(gid)}, {"resource", event.resource}});
+    if (live != nullptr) {
+      Deliver(gid, *live, Vanished{});
+      continue;
+    }
     if (leader == nullptr) continue;
     v1::BranchLost* lost = leader->out.add_lost();
     lost->set_gid(ToString(gid));

@@ -133,6 +133,31 @@ TEST(RecoveryScan, TellsWhatIsGoneWithoutTheAgentsDoing) {
   EXPECT_THAT(scan.Listed({}, kStart + 2 * kAge, false, know).gone, IsEmpty());  // Said once.
 }
 
+TEST(RecoveryScan, AsksAboutWhatVotedYesAndIsNotListed) {
+  RecoveryScan scan(kAge);
+  const std::vector<ListedBranch> waiting{{GidNumber(1), "e"}};
+  MonotonicTime since = kStart + milliseconds(1);
+  auto know = [&](const Gid&) { return Known{Knowledge::kPrepared, since}; };
+  // Prepared while the listing was under way: it need not be in it.
+  ScanVerdict verdict = scan.Listed({}, kStart, true, know, waiting);
+  EXPECT_THAT(verdict.gone, IsEmpty());
+  EXPECT_THAT(verdict.inquire, IsEmpty());
+  // Never listed; and yet it was prepared.
+  verdict = scan.Listed({}, kStart + milliseconds(10), false, know, waiting);
+  EXPECT_THAT(verdict.gone, ElementsAre(GidNumber(1)));
+  ASSERT_EQ(verdict.inquire.size(), 1u);
+  EXPECT_EQ(verdict.inquire[0].evidence, "e");
+  // Asked again at intervals, as long as it waits.
+  scan.Answered(GidNumber(1), LastAnswer::kPending, kStart + milliseconds(20));
+  verdict = scan.Listed({}, kStart + milliseconds(30), false, know, waiting);
+  EXPECT_THAT(verdict.gone, IsEmpty());
+  EXPECT_THAT(verdict.inquire, IsEmpty());
+  verdict = scan.Listed({}, kStart + milliseconds(20) + kAge, false, know, waiting);
+  EXPECT_THAT(verdict.gone, IsEmpty());
+  EXPECT_EQ(verdict.inquire.size(), 1u);
+  EXPECT_THAT(scan.Listed({}, kStart + 9 * kAge, true, know).inquire, IsEmpty());
+}
+
 TEST(RecoveryScan, AListingUnderWayMayStillShowWhatWasEndedAndForgotten) {
   RecoveryScan scan(kAge);
   const std::vector<ListedBranch> listed{{GidNumber(1), ""}};

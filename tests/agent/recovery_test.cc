@@ -301,6 +301,30 @@ TEST_F(RecoveryTest, APreparedBranchThatVanishesIsReportedUnasked) {
   EXPECT_EQ(lost->gid(), gid);
 }
 
+TEST_F(RecoveryTest, APreparedBranchThatAnotherAgentFinishedDoesNotWaitForEver) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  database_.SetReport({.server = "Fake 1.0", .identity = "fake-1", .prepared_max = 3});
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  database_.TakePrepared(GidOf(gid));
+  auto lost = coordinator_->NextLost();
+  ASSERT_TRUE(lost.has_value());
+  EXPECT_EQ(lost->gid(), gid);
+  // A yes is not said again for what is not there.
+  coordinator_->Prepare(gid);
+  lost = coordinator_->NextLost();
+  ASSERT_TRUE(lost.has_value());
+  EXPECT_EQ(lost->gid(), gid);
+  auto inquiry = coordinator_->NextInquiry();
+  ASSERT_TRUE(inquiry.has_value());
+  EXPECT_EQ(inquiry->gid(), gid);
+  EXPECT_EQ(inquiry->evidence(), "fake=1");
+  coordinator_->Answer(gid, v1::InquiryAnswer::ABORT);
+  EXPECT_TRUE(coordinator_->NextFinished().has_value());
+  // It takes no room any more: of three, one is kept in reserve and one is the fixture's probe.
+  EXPECT_FALSE(Opened({"write b"}).empty());
+}
+
 TEST_F(RecoveryTest, AFinishedBranchThatIsListedAgainIsAskedAboutAgain) {
   StartServing();
   const std::string gid = PreparedBranch("a");
