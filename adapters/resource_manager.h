@@ -103,13 +103,16 @@ struct FinishAnswer {
   std::string code;
   std::string detail;  // What was asked, what came back: for logs, `show` and HEUR.
   bool session_lost = false;
+  // The verb surely did nothing: it was not sent, or the server refused it. So if the branch is
+  // gone later, that is not this verb's doing.
+  bool no_effect = false;
 };
 
 // What the agent's journal knows about a branch before the verb is sent (evidence (3) of
 // docs/protocols.md, "Heuristic outcomes").
 enum class JournalWord {
   kNothing,
-  kWill,  // We were about to commit it, maybe did: absent then means "done by us".
+  kWill,  // We sent its commit, or were about to before a restart: absent means "done by us".
   kDone,
 };
 

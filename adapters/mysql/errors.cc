@@ -137,10 +137,12 @@ std::optional<FinishAnswer> ClassifyFinish(Decision decision, const SqlError& er
     case 1836:
     case kErXaRecoverPrivilege:
       answer.finish = Finish::kRefused;
+      answer.no_effect = true;
       return answer;
     case 1399:  // The session is inside another transaction: it must not be used again.
     case 1400:
       answer.session_lost = true;
+      answer.no_effect = true;
       return answer;
   }
   // All else, foreseen or not, decides nothing: ask again. An error that nobody can name leaves the

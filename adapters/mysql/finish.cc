@@ -129,13 +129,16 @@ FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
   if (finisher == Finisher::kAnother && connection.facts().flavour == Flavour::kMariadb) {
     auto detached = IsDetached(connection, ParseEvidence(request.evidence).preparer);
     if (auto* error = std::get_if<SqlError>(&detached)) {
-      return Lose(connection, Unanswered(*error, "before " + sql));
+      FinishAnswer answer = Unanswered(*error, "before " + sql);
+      answer.no_effect = true;
+      return Lose(connection, std::move(answer));
     }
     if (!std::get<bool>(detached)) {
       return {.finish = Finish::kTransient,
               .detail = "not sent yet: " + sql +
                         ": the branch is still attached to the session that prepared it; it can be "
-                        "finished there, or as soon as that session is closed and gone"};
+                        "finished there, or as soon as that session is closed and gone",
+              .no_effect = true};
     }
   }
   FinishAnswer answer{.finish = Finish::kDone};
@@ -146,7 +149,12 @@ FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
   }
   if (error) {
     auto classified = ClassifyFinish(request.decision, *error);
-    answer = classified ? *std::move(classified) : JudgeUnknownGid(tools, request, *error);
+    if (classified) {
+      answer = *std::move(classified);
+    } else {
+      answer = JudgeUnknownGid(tools, request, *error);
+      answer.no_effect = true;
+    }
   }
   answer.detail = sql + ": " + answer.detail;
   return Lose(connection, std::move(answer));

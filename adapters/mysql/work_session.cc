@@ -304,13 +304,15 @@ FinishAnswer MysqlWorkSession::FinishPrepared(Decision decision, const Evidence&
   if (connection_->lost()) {
     return FinishAnswer{.finish = Finish::kTransient,
                         .detail = "the session was lost before; use a finish session",
-                        .session_lost = true};
+                        .session_lost = true,
+                        .no_effect = true};
   }
   if (state_ != State::kPrepared) {
     return FinishAnswer{.finish = Finish::kTransient,
                         .detail =
                             "no prepared branch is attached to this session; use a finish "
-                            "session"};
+                            "session",
+                        .no_effect = true};
   }
   FinishAnswer answer =
       FinishBranch({*connection_, identity_, *own_rollbacks_}, Finisher::kPreparer,

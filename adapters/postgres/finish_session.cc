@@ -9,6 +9,14 @@
 #include "base/mutant.h"
 
 namespace assent::adapters::postgres {
+namespace {
+
+FinishAnswer NoEffect(FinishAnswer answer) {
+  answer.no_effect = true;
+  return answer;
+}
+
+}  // namespace
 
 PostgresFinishSession::PostgresFinishSession(const ConnectOptions& options,
                                              std::unique_ptr<Connection> connection)
@@ -46,12 +54,12 @@ FinishAnswer PostgresFinishSession::AskAgain(const Task& task, const Failure& fa
 
 FinishAnswer PostgresFinishSession::Do(const Task& task) {
   if (!IsOurs(task.gid, cluster_, resource_)) {
-    return Answer(task, Finish::kRefused,
-                  "not a branch of cluster " + cluster_ + ", resource " + resource_ +
-                      ", and others' are never touched");
+    return NoEffect(Answer(task, Finish::kRefused,
+                           "not a branch of cluster " + cluster_ + ", resource " + resource_ +
+                               ", and others' are never touched"));
   }
   if (connection_->lost()) {
-    return Answer(task, Finish::kTransient, "the session was lost before; open another");
+    return NoEffect(Answer(task, Finish::kTransient, "the session was lost before; open another"));
   }
   auto answer = connection_->Run(
       (task.decision == Decision::kCommit ? "COMMIT PREPARED " : "ROLLBACK PREPARED ") +
@@ -64,19 +72,19 @@ FinishAnswer PostgresFinishSession::Do(const Task& task) {
   switch (ReplyOfFinish(failure.code)) {
     case FinishReply::kAbsent:
       if (MutantOn(Mutant::kUnknownIdIsSuccess)) return Answer(task, Finish::kDone, "not there");
-      return ExplainAbsence(task);
+      return NoEffect(ExplainAbsence(task));
     case FinishReply::kReadOnlyServer:
       // Nothing but recovery makes a server refuse this verb as read-only.
       if (MutantOn(Mutant::kStandbyTrusted)) return ExplainAbsence(task);
       connection_->Drop();
-      return AskAgain(task, failure);
+      return NoEffect(AskAgain(task, failure));
     case FinishReply::kUncleanSession:
       connection_->Drop();
-      return AskAgain(task, failure);
+      return NoEffect(AskAgain(task, failure));
     case FinishReply::kAskAgain:
       return AskAgain(task, failure);
     case FinishReply::kRefused:
-      return Answer(task, Finish::kRefused, failure.Text(), failure.code);
+      return NoEffect(Answer(task, Finish::kRefused, failure.Text(), failure.code));
   }
   return AskAgain(task, failure);
 }

@@ -303,7 +303,7 @@ Branch::Actions Branch::On(const FinishAnswered& event) {
     actions.push_back(ReleaseSession{.lost = event.session_lost});
   }
   // From now on an absent branch may be our own work.
-  if (event.sent && decision_ == Decision::kCommit && word_ == JournalWord::kNothing) {
+  if (!event.no_effect && decision_ == Decision::kCommit && word_ == JournalWord::kNothing) {
     word_ = JournalWord::kWill;
   }
   switch (event.finish) {

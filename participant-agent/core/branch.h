@@ -107,7 +107,7 @@ struct FinishAnswered {
   std::string detail;
   bool on_session = false;    // The session of the branch answered, not the finish pool.
   bool session_lost = false;  // With on_session.
-  bool sent = true;           // False: the verb never left (no connection to the database).
+  bool no_effect = false;     // The verb surely did nothing: never sent, or refused.
 };
 // A complete listing of the database lacks the branch, and not by this agent's doing.
 struct Vanished {};

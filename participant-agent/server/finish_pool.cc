@@ -67,8 +67,9 @@ void FinishPool::Perform(const Task& task, std::unique_ptr<adapters::FinishSessi
   if (session == nullptr) {
     auto opened = manager_.OpenFinishSession();
     if (auto* error = std::get_if<adapters::WorkError>(&opened)) {
-      done.answer = {
-          .finish = FinishClass::kTransient, .detail = "database: " + error->detail, .sent = false};
+      done.answer = {.finish = FinishClass::kTransient,
+                     .detail = "database: " + error->detail,
+                     .no_effect = true};
       driver_.Post(std::move(done));
       return;
     }
@@ -83,7 +84,9 @@ void FinishPool::Perform(const Task& task, std::unique_ptr<adapters::FinishSessi
     answer = session->Rollback(task.gid, task.action.evidence);
   }
   if (answer.session_lost) session.reset();
-  done.answer = {.finish = FromAdapter(answer.finish), .detail = std::move(answer.detail)};
+  done.answer = {.finish = FromAdapter(answer.finish),
+                 .detail = std::move(answer.detail),
+                 .no_effect = answer.no_effect};
   driver_.Post(std::move(done));
 }
 

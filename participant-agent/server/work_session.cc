@@ -170,7 +170,8 @@ void SessionThread::Perform(const FinishTask& task) {
                           .answer = {.finish = FromAdapter(answer.finish),
                                      .detail = std::move(answer.detail),
                                      .on_session = true,
-                                     .session_lost = lost}});
+                                     .session_lost = lost,
+                                     .no_effect = answer.no_effect}});
 }
 
 void SessionThread::Perform(const CloseTask&) { CloseSession(); }

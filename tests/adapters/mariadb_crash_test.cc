@@ -92,8 +92,10 @@ TEST_P(MariadbCrash, ConnectionLostBeforeFinishPrepared) {
       session->FinishPrepared(Decision::kCommit, vote.evidence, JournalWord::kWill);
   EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);
   EXPECT_TRUE(answer.session_lost);
+  EXPECT_FALSE(answer.no_effect) << "nobody knows what became of a verb whose answer was lost";
   answer = session->FinishPrepared(Decision::kCommit, vote.evidence, JournalWord::kWill);
   EXPECT_EQ(answer.finish, Finish::kTransient);
+  EXPECT_TRUE(answer.no_effect) << "this one was never sent";
   EXPECT_TRUE(answer.session_lost);
   auto finish = OpenFinish(resource());
   answer = Settle([&] { return finish->Commit(gid, vote.evidence, JournalWord::kWill); });

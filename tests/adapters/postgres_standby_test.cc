@@ -52,6 +52,7 @@ TEST_F(PostgresStandby, AskedInsteadOfThePrimaryConcludesNothing) {
   FinishAnswer answer = Finisher(Standby())->Commit(gid, evidence, JournalWord::kWill);
   EXPECT_EQ(answer.finish, Finish::kTransient) << answer;
   EXPECT_TRUE(answer.session_lost) << "the name may lead to the primary next time";
+  EXPECT_TRUE(answer.no_effect) << "so a later absence on the primary is not our doing";
   EXPECT_EQ(Finisher(Standby())->Commit(gid, "", JournalWord::kWill).finish, Finish::kTransient);
   EXPECT_EQ(Finisher(Standby())->Rollback(gid, "").finish, Finish::kTransient);
   auto branches = Finisher(Standby())->Recover();

@@ -142,7 +142,7 @@ BranchEvent EventOf(const Command& c) {
                           .detail = c.Option("detail"),
                           .on_session = Flag(c, "on-session"),
                           .session_lost = Flag(c, "session-lost"),
-                          .sent = !Flag(c, "not-sent")};
+                          .no_effect = Flag(c, "no-effect")};
   }
   if (c.verb == "vanished") return Vanished{};
   if (c.verb == "leader-comes") return LeaderCame{};

@@ -291,6 +291,19 @@ TEST_F(RecoveryTest, ABranchThatSomebodyElseEndedIsReportedUntilForgotten) {
   EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_HAZARD);
 }
 
+TEST_F(RecoveryTest, ACommitThatWasNeverCarriedOutIsNoEvidence) {
+  options_.recovery_scan_interval = std::chrono::minutes(10);
+  StartServing();
+  const std::string gid = PreparedBranch("a");
+  database_.FailCommits(1, {.finish = adapters::Finish::kTransient,
+                            .detail = "not sent yet: still attached",
+                            .no_effect = true});
+  database_.TakePrepared(GidOf(gid));  // By whoever else, before the second try.
+  coordinator_->Finish(gid, true, "fake=1");
+  ASSERT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTING);
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_HAZARD);
+}
+
 TEST_F(RecoveryTest, APreparedBranchThatVanishesIsReportedUnasked) {
   StartServing();
   const std::string gid = PreparedBranch("a");
