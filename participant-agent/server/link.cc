@@ -146,10 +146,9 @@ void Link::CheckSilence(MonotonicTime now) {
   context_->TryCancel();
 }
 
-bool Link::WaitForHello(v1::Hello* hello) {
+bool Link::WaitForHello() {
   MutexLock lock(mutex_);
   while (!stopping_ && hello_version_ == 0) changed_.Wait(mutex_);
-  *hello = hello_;
   return !stopping_;
 }
 
@@ -165,10 +164,9 @@ void Link::BackOff(bool long_wait) {
 }
 
 void Link::Run() {
-  v1::Hello hello;
   std::string complained;
-  while (WaitForHello(&hello)) {
-    const grpc::Status status = Converse(hello);
+  while (WaitForHello()) {
+    const grpc::Status status = Converse();
     const bool refused = status.error_code() == grpc::StatusCode::FAILED_PRECONDITION ||
                          status.error_code() == grpc::StatusCode::ALREADY_EXISTS ||
                          status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
@@ -183,20 +181,20 @@ void Link::Run() {
   }
 }
 
-grpc::Status Link::Converse(const v1::Hello& hello) {
+grpc::Status Link::Converse() {
   grpc::ClientContext context;
+  v1::AgentMessage first;
   {
     MutexLock lock(mutex_);
     if (stopping_) return grpc::Status(grpc::StatusCode::CANCELLED, "stopping");
     context_ = &context;
+    *first.mutable_hello() = hello_;  // From here on a newer one cancels the stream.
     closed_ = true;
     outgoing_.Clear();
     outgoing_items_ = 0;
   }
   heard_ = std::chrono::steady_clock::now();
   std::unique_ptr<Stream> stream = stub_->Connect(&context);
-  v1::AgentMessage first;
-  *first.mutable_hello() = hello;
   v1::CoordinatorMessage heard;
   const bool welcomed = stream->Write(first) && stream->Read(&heard) && heard.has_welcome();
   std::thread writer;

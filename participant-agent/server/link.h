@@ -58,10 +58,10 @@ class Link {
 
   void Run();
   // One stream, from dial to end.
-  grpc::Status Converse(const v1::Hello& hello);
+  grpc::Status Converse() EXCLUDES(mutex_);
   void WriteUntilClosed(Stream& stream) EXCLUDES(mutex_);
   // False: stop.
-  bool WaitForHello(v1::Hello* hello) EXCLUDES(mutex_);
+  bool WaitForHello() EXCLUDES(mutex_);
   void BackOff(bool long_wait) EXCLUDES(mutex_);
 
   const std::string target_;
