@@ -36,11 +36,13 @@ void SessionThread::Stop() {
   if (running_.has_value() && session_ != nullptr) session_->Cancel();
 }
 
-void SessionThread::Interrupt(const Gid& gid) {
+bool SessionThread::Interrupt(const Gid& gid) {
   // The lock keeps the task from ending, and with it the next branch from beginning, until the
   // cancel has been delivered: it must never hit another branch.
   MutexLock lock(mutex_);
-  if (running_ == gid && session_ != nullptr) session_->Cancel();
+  if (running_ != gid) return false;
+  if (session_ != nullptr) session_->Cancel();
+  return true;
 }
 
 void SessionThread::SetRunning(const std::optional<Gid>& gid) {
@@ -179,13 +181,20 @@ void SessionThread::Perform(const CloseTask&) { CloseSession(); }
 SessionPool::SessionPool(adapters::ResourceManager& manager, EventInbox& driver,
                          size_t sessions_max)
     : manager_(manager), driver_(driver), sessions_max_(sessions_max), interrupts_(sessions_max) {
-  interrupter_ = std::thread([this] {
-    while (true) {
-      std::vector<InterruptTask> tasks = interrupts_.Drain();
-      if (tasks.empty()) return;
-      for (const InterruptTask& task : tasks) task.session->Interrupt(task.gid);
-    }
-  });
+  interrupter_ = std::thread([this] { RunInterrupts(); });
+}
+
+void SessionPool::RunInterrupts() {
+  std::vector<InterruptTask> owed;
+  while (true) {
+    std::vector<InterruptTask> tasks =
+        owed.empty() ? interrupts_.Drain()
+                     : interrupts_.DrainUntil(std::chrono::steady_clock::now() + kInterruptAgain);
+    if (tasks.empty() && interrupts_.closed()) return;
+    owed.insert(owed.end(), tasks.begin(), tasks.end());
+    std::erase_if(owed,
+                  [](const InterruptTask& task) { return !task.session->Interrupt(task.gid); });
+  }
 }
 
 SessionPool::~SessionPool() {

@@ -5,6 +5,7 @@
 
 #include <google/protobuf/repeated_field.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,8 +52,9 @@ class SessionThread {
   // Driver thread only.
   void Post(Task task) { tasks_.Post(std::move(task)); }
 
-  // Cancels the statement of `gid`, if that still runs. Blocks on the database: not for the driver.
-  void Interrupt(const Gid& gid) EXCLUDES(mutex_);
+  // Cancels the statement of `gid`; false if no task of it runs any more. A cancel may come between
+  // two statements, or be lost: to be repeated. Blocks on the database: not for the driver.
+  bool Interrupt(const Gid& gid) EXCLUDES(mutex_);
   // Tells the thread to end; ~SessionThread waits for it.
   void Stop() EXCLUDES(mutex_);
 
@@ -87,10 +89,12 @@ class SessionPool {
   SessionPool(adapters::ResourceManager& manager, EventInbox& driver, size_t sessions_max);
   ~SessionPool();
 
+  static constexpr auto kInterruptAgain = std::chrono::milliseconds(500);
+
   // Null when all are in use.
   SessionThread* Acquire();
   void Release(SessionThread* session) { idle_.push_back(session); }
-  // Cancels the statement of `gid`, from a thread of its own.
+  // Cancels the statements of `gid` until none runs, from a thread of its own.
   void Interrupt(SessionThread* session, const Gid& gid);
   size_t in_use() const { return all_.size() - idle_.size(); }
   // Tells every session to end, without waiting.
@@ -101,6 +105,8 @@ class SessionPool {
     SessionThread* session = nullptr;
     Gid gid;
   };
+
+  void RunInterrupts();
 
   adapters::ResourceManager& manager_;
   EventInbox& driver_;

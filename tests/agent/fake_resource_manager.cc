@@ -105,6 +105,10 @@ class FakeWorkSession final : public adapters::WorkSession {
 
   void Cancel() override {
     MutexLock lock(db_.mutex_);
+    if (db_.lose_cancels_ > 0) {
+      --db_.lose_cancels_;
+      return;
+    }
     cancelled_ = true;
     db_.changed_.NotifyAll();
   }
@@ -285,6 +289,11 @@ void FakeDatabase::FailCommits(int count, FinishAnswer answer) {
 void FakeDatabase::LoseCommitAnswers(int count) {
   MutexLock lock(mutex_);
   lose_commit_answers_ = count;
+}
+
+void FakeDatabase::LoseCancels(int count) {
+  MutexLock lock(mutex_);
+  lose_cancels_ = count;
 }
 
 void FakeDatabase::SetReport(adapters::ProbeReport report) {

@@ -37,6 +37,8 @@ class FakeDatabase {
   void FailCommits(int count, adapters::FinishAnswer answer) EXCLUDES(mutex_);
   // The next commits reach the database, but their answers are lost with the session.
   void LoseCommitAnswers(int count) EXCLUDES(mutex_);
+  // The next cancels come when no statement happens to run.
+  void LoseCancels(int count) EXCLUDES(mutex_);
   void SetReport(adapters::ProbeReport report) EXCLUDES(mutex_);
   void LetGo() EXCLUDES(mutex_);  // Ends every "block".
 
@@ -81,6 +83,7 @@ class FakeDatabase {
   int fail_commits_ GUARDED_BY(mutex_) = 0;
   adapters::FinishAnswer commit_answer_ GUARDED_BY(mutex_);
   int lose_commit_answers_ GUARDED_BY(mutex_) = 0;
+  int lose_cancels_ GUARDED_BY(mutex_) = 0;
   adapters::ProbeReport report_ GUARDED_BY(mutex_){
       .server = "Fake 1.0", .identity = "fake-1", .prepared_max = 0, .findings = {}};
   std::map<Gid, PreparedState> prepared_ GUARDED_BY(mutex_);
