@@ -38,7 +38,7 @@ void Driver::Run() {
   }
   while (true) {
     MonotonicTime wake = std::chrono::steady_clock::now() + kTick;
-    if (!timers_.empty()) wake = std::min(wake, timers_.top().at);
+    if (!timers_.empty()) wake = std::min(wake, timers_.begin()->at);
     if (hello_due_.has_value()) wake = std::min(wake, *hello_due_);
     std::vector<Event> events = inbox_.DrainUntil(wake);
     if (events.empty() && inbox_.closed()) break;
@@ -59,9 +59,8 @@ void Driver::Round(std::vector<Event> events) {
 }
 
 void Driver::FireTimers(MonotonicTime now) {
-  while (!timers_.empty() && timers_.top().at <= now) {
-    const Timer timer = timers_.top();
-    timers_.pop();
+  while (!timers_.empty() && timers_.begin()->at <= now) {
+    const Timer timer = timers_.extract(timers_.begin()).value();
     switch (timer.kind) {
       case TimerKind::kDeadline:
         if (Live* live = Find(timer.gid)) Deliver(timer.gid, *live, DeadlinePassed{});
@@ -146,6 +145,10 @@ void Driver::Account(const Gid& gid, Live& live, Branch::Phase before) {
     }
     return nullptr;
   };
+  if (before == Branch::Phase::kOpen) {
+    // Most branches end long before their deadline.
+    timers_.erase({.at = live.deadline, .kind = TimerKind::kDeadline, .gid = gid});
+  }
   if (size_t* count = counter(before)) --*count;
   if (size_t* count = counter(after)) ++*count;
   if (live.core.over()) {

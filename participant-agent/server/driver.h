@@ -7,7 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -71,7 +71,8 @@ class Driver {
     std::string key;
     Resource* resource = nullptr;
     SessionThread* session = nullptr;
-    uint64_t request_id = 0;  // While it is being registered.
+    uint64_t request_id = 0;        // While it is being registered.
+    MonotonicTime registers_until;  // So long at most.
     std::vector<OpenCall> waiting;
     std::optional<v1::OpenReply> reply;
   };
@@ -103,7 +104,7 @@ class Driver {
     TimerKind kind = TimerKind::kDeadline;
     Gid gid;
     uint64_t request_id = 0;
-    bool operator>(const Timer& other) const { return at > other.at; }
+    auto operator<=>(const Timer&) const = default;
   };
 
   // driver.cc: the loop, branches and their actions.
@@ -139,6 +140,7 @@ class Driver {
   void On(FinishDone& event);
   std::optional<CallError> WhyNotServed(const std::string& name) const;
   void SendRegister(const Opening& opening);
+  void StopRegistering(const Opening& opening);
   void Registered(const v1::BranchRegistered& registered);
   void RefuseOpening(const std::string& key, const CallError& error);
   void AnswerOpening(Opening& opening, const Live& live);
@@ -182,7 +184,7 @@ class Driver {
   std::unordered_map<std::string, Opening> openings_;
   std::unordered_map<uint64_t, std::string> registering_;  // Request id to key.
   uint64_t next_request_id_ = 1;
-  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
+  std::set<Timer> timers_;  // Of open branches and of registrations, so bounded by sessions.
   // Last, so that their threads end before what they post about.
   std::map<std::string, Resource> resources_;
 };

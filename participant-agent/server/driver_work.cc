@@ -23,6 +23,13 @@ uint32_t RemainingMs(MonotonicTime deadline) {
   return left.count() < 0 ? 0 : static_cast<uint32_t>(left.count());
 }
 
+CallError EpochIsOver(const Gtrid& gtrid) {
+  return {.code = Code::kFailedPrecondition,
+          .reason = v1::REASON_NOT_ACTIVE,
+          .message = "the coordinator that began " + ToString(gtrid) +
+                     " has restarted or lost leadership since; begin anew"};
+}
+
 }  // namespace
 
 std::optional<CallError> Driver::WhyNotServed(const std::string& name) const {
@@ -86,10 +93,7 @@ void Driver::On(OpenAsked& event) {
                    .retry_delay_ms = 200});
   }
   if (event.gtrid.epoch < leader->term) {
-    return refuse({.code = Code::kFailedPrecondition,
-                   .reason = v1::REASON_NOT_ACTIVE,
-                   .message = "the coordinator that began " + request.gtrid() +
-                              " has restarted or lost leadership since; begin anew"});
+    return refuse(EpochIsOver(event.gtrid));
   }
   const size_t limit = PreparedLimit(resource);
   if (resource.open + std::max(resource.prepared, resource.scan.listed_count()) >= limit) {
@@ -118,10 +122,11 @@ void Driver::On(OpenAsked& event) {
   opening.request_id = next_request_id_++;
   opening.waiting.push_back(std::move(event.call));
   registering_[opening.request_id] = key;
-  timers_.push({.at = std::chrono::steady_clock::now() + kRegisterPatience,
-                .kind = TimerKind::kRegister,
-                .gid = {},
-                .request_id = opening.request_id});
+  opening.registers_until = std::chrono::steady_clock::now() + kRegisterPatience;
+  timers_.insert({.at = opening.registers_until,
+                  .kind = TimerKind::kRegister,
+                  .gid = {},
+                  .request_id = opening.request_id});
   SendRegister(opening);
 }
 
@@ -134,11 +139,19 @@ void Driver::SendRegister(const Opening& opening) {
   registers->set_resource(opening.resource->options.name);
 }
 
+void Driver::StopRegistering(const Opening& opening) {
+  registering_.erase(opening.request_id);
+  timers_.erase({.at = opening.registers_until,
+                 .kind = TimerKind::kRegister,
+                 .gid = {},
+                 .request_id = opening.request_id});
+}
+
 void Driver::RefuseOpening(const std::string& key, const CallError& error) {
   auto it = openings_.find(key);
   if (it == openings_.end()) return;
   Opening& opening = it->second;
-  registering_.erase(opening.request_id);
+  StopRegistering(opening);
   if (opening.session != nullptr) {  // Not yet a branch.
     opening.resource->sessions->Release(opening.session);
     --opening.resource->open;
@@ -170,7 +183,12 @@ void Driver::Registered(const v1::BranchRegistered& registered) {
                               "\", which is not a fresh branch of " + ToString(opening.gtrid)});
     return;
   }
-  registering_.erase(known);
+  if (const Peer* leader = Leader(); leader != nullptr && gid->gtrid.epoch < leader->term) {
+    // The last word of a leader that is none any more: nobody would ever end such a branch.
+    RefuseOpening(key, EpochIsOver(opening.gtrid));
+    return;
+  }
+  StopRegistering(opening);
   const v1::OpenRequest& request = *opening.waiting.front().request;
   Live& live = live_[*gid];
   live.resource = opening.resource;
@@ -178,7 +196,7 @@ void Driver::Registered(const v1::BranchRegistered& registered) {
   live.open_key = key;
   live.since = std::chrono::steady_clock::now();
   live.deadline = live.since + std::chrono::milliseconds(registered.remaining_ms());
-  timers_.push({.at = live.deadline, .kind = TimerKind::kDeadline, .gid = *gid});
+  timers_.insert({.at = live.deadline, .kind = TimerKind::kDeadline, .gid = *gid});
   if (request.statements_size() > 0) live.sequence.Began(1);
   live.core.Step(WorkBegan{});
   adapters::StartOptions start{.isolation = FromProto(request.isolation()),
@@ -206,31 +224,29 @@ void Driver::On(WorkDone& event) {
   live->sequence.Ended();
   if (event.starting && event.start_refusal.has_value()) {
     // The coordinator counts this branch already, so the transaction can't do without it.
-    RefuseOpening(live->open_key,
-                  {.code = Code::kAborted,
-                   .reason = v1::REASON_DATABASE,
-                   .message = "the database of resource " + live->resource->options.name +
-                              " did not begin a branch: " + event.start_refusal->message +
-                              "; roll back and begin anew"});
-  } else if (event.starting) {
-    Opening& opening = openings_.at(live->open_key);
-    opening.reply.emplace();
-    opening.reply->set_gid(ToString(event.gid));
-    for (v1::StatementResult& result : event.results) {
-      *live->stored.add_results() = result;
-      *opening.reply->add_results() = std::move(result);
-    }
-    AnswerOpening(opening, *live);
+    const CallError error{.code = Code::kAborted,
+                          .reason = v1::REASON_DATABASE,
+                          .message = "the database of resource " + live->resource->options.name +
+                                     " did not begin a branch: " + event.start_refusal->message +
+                                     "; roll back and begin anew"};
+    RefuseOpening(live->open_key, error);
+    for (ExecuteCall& call : std::exchange(live->waiting, {})) call.done(&error);
   } else {
     live->stored.Clear();
     for (v1::StatementResult& result : event.results) {
       *live->stored.add_results() = std::move(result);
     }
-    for (ExecuteCall& call : live->waiting) {
+    if (event.starting) {
+      Opening& opening = openings_.at(live->open_key);
+      opening.reply.emplace();
+      opening.reply->set_gid(ToString(event.gid));
+      *opening.reply->mutable_results() = live->stored.results();
+      AnswerOpening(opening, *live);
+    }
+    for (ExecuteCall& call : std::exchange(live->waiting, {})) {
       *call.reply = live->stored;
       call.done(nullptr);
     }
-    live->waiting.clear();
   }
   Deliver(event.gid, *live,
           WorkEnded{.failure = std::move(event.failure), .session_lost = event.session_lost});
@@ -282,6 +298,12 @@ void Driver::On(ExecuteAsked& event) {
       break;
   }
   if (live->core.phase() != Branch::Phase::kOpen) return refuse(WhyNoWork(*live));
+  if (verdict == WorkSequence::Verdict::kRun && live->core.working()) {
+    // Whoever names a branch before its Open has answered has guessed.
+    return refuse({.code = Code::kFailedPrecondition,
+                   .reason = v1::REASON_SEQUENCE_GAP,
+                   .message = "the branch is still being opened: wait for the answer of Open"});
+  }
   if (verdict != WorkSequence::Verdict::kRun) {
     const std::string last = std::to_string(live->sequence.last());
     return refuse({.code = Code::kFailedPrecondition,

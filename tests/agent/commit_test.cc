@@ -130,6 +130,44 @@ TEST_F(CommitTest, PrepareWhileAStatementRunsVotesNo) {
   worker.join();  // Interrupted, not waited for.
 }
 
+TEST_F(CommitTest, AnInterruptIsRepeatedUntilTheStatementEnds) {
+  StartServing();
+  const std::string gid = Opened({"write a"});
+  std::thread worker([&] {
+    v1::ExecuteReply reply;
+    EXPECT_TRUE(Execute(gid, 2, {"block"}, &reply).ok());
+  });
+  EXPECT_TRUE(Eventually([&] { return database_.blocked() == 1; }));
+  database_.LoseCancels(1);
+  coordinator_->Finish(gid, false);
+  worker.join();  // Nobody lets go of the statement.
+  EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_ROLLED_BACK);
+}
+
+TEST_F(CommitTest, ABranchThatIsBeingOpenedTakesNoOtherWork) {
+  StartServing();
+  coordinator_->Disregard();
+  const Gtrid gtrid = coordinator_->NextGtrid();
+  std::thread opener([&] {
+    v1::OpenReply reply;
+    EXPECT_TRUE(Open(ToString(gtrid), "1", {"block"}, &reply).ok());
+  });
+  EXPECT_TRUE(Eventually([&] { return database_.blocked() == 1; }));
+  // Its gid can be guessed.
+  const Gid gid{.gtrid = gtrid, .bqual = {.resource = "orders_pg", .branch = 2, .attempt = 1}};
+  std::thread joiner([&] {
+    v1::ExecuteReply reply;
+    EXPECT_TRUE(Execute(ToString(gid), 1, {"select"}, &reply).ok());
+    EXPECT_EQ(reply.results_size(), 1);
+  });
+  v1::ExecuteReply reply;
+  EXPECT_EQ(DetailOf(Execute(ToString(gid), 2, {"select"}, &reply)).reason(),
+            v1::REASON_SEQUENCE_GAP);
+  database_.LetGo();
+  opener.join();
+  joiner.join();
+}
+
 TEST_F(CommitTest, PrepareOfAnUnknownBranchVotesNo) {
   StartServing();
   coordinator_->Prepare(ToString(OtherGid()));

@@ -218,6 +218,22 @@ TEST_F(RecoveryTest, ARegistrationInFlightSurvivesALostLink) {
   EXPECT_FALSE(reply.gid().empty());
 }
 
+TEST_F(RecoveryTest, ARegistrationThatComesAfterItsEpochOpensNothing) {
+  StartServing();
+  coordinator_->IgnoreRegistrations(true);
+  const Gtrid gtrid = coordinator_->NextGtrid();
+  const int before = coordinator_->messages_heard();
+  std::thread opener([&] {
+    v1::OpenReply reply;
+    EXPECT_EQ(DetailOf(Open(ToString(gtrid), "1", {"write a"}, &reply)).reason(),
+              v1::REASON_NOT_ACTIVE);
+  });
+  EXPECT_TRUE(Eventually([&] { return coordinator_->messages_heard() > before + 1; }));
+  coordinator_->IgnoreRegistrations(false);
+  coordinator_->Lead(6, true);
+  opener.join();
+}
+
 TEST_F(RecoveryTest, ASilentCoordinatorIsDialledAnew) {
   StartServing();
   coordinator_->Disregard();
