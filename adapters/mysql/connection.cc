@@ -70,7 +70,10 @@ sql::ConnectOptionsMap Properties(const ConnectOptions& options, Purpose purpose
   // Count the rows that a statement matched, as PostgreSQL does, not those that it altered.
   flag("CLIENT_FOUND_ROWS", true);
   number("OPT_CONNECT_TIMEOUT", WholeSeconds(options.connect_timeout));
-  std::optional<milliseconds> silence;
+  // No transaction lives longer (TransactionService.Begin), and so no statement. A host that
+  // vanished without a word must not hold a session for ever.
+  constexpr milliseconds kTransactionMax = std::chrono::hours(1);
+  milliseconds silence = kTransactionMax + options.finish_timeout;
   if (purpose == Purpose::kFinish) {
     silence = options.finish_timeout;
   } else if (options.statement_timeout > milliseconds(0)) {
@@ -78,10 +81,8 @@ sql::ConnectOptionsMap Properties(const ConnectOptions& options, Purpose purpose
     // nothing so much later is not there any more.
     silence = options.statement_timeout + options.finish_timeout;
   }
-  if (silence) {
-    number("OPT_READ_TIMEOUT", WholeSeconds(*silence));
-    number("OPT_WRITE_TIMEOUT", WholeSeconds(*silence));
-  }
+  number("OPT_READ_TIMEOUT", WholeSeconds(silence));
+  number("OPT_WRITE_TIMEOUT", WholeSeconds(silence));
   if (!options.tls_ca_file.empty()) {
     // sslEnforce and OPT_SSL_MODE fall back to clear text without an error; only these two together
     // fail when the server has no TLS, and they check the host name as well.

@@ -106,7 +106,10 @@ std::string ConnectionText(const ConnectOptions& options, Purpose purpose) {
   } else {
     text += " sslmode=verify-full sslrootcert=" + Quoted(options.tls_ca_file);
   }
-  if (!work) text += " tcp_user_timeout=" + std::to_string(options.finish_timeout.count());
+  // A host that vanished without a word must not hold a session for ever, and statements of work
+  // may have no limit. These wait only for the other host's kernel, never for a slow statement.
+  text += " keepalives_idle=10 keepalives_interval=5 keepalives_count=4";
+  text += " tcp_user_timeout=" + std::to_string(options.finish_timeout.count());
   return text;
 }
 

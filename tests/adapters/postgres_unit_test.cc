@@ -167,6 +167,11 @@ TEST(PostgresConnectionText, EachPurposeHasItsOwnLimit) {
                          .finish_timeout = std::chrono::milliseconds(23)};
   EXPECT_THAT(ConnectionText(options, Purpose::kWork), HasSubstr("statement_timeout=17"));
   EXPECT_THAT(ConnectionText(options, Purpose::kFinish), HasSubstr("statement_timeout=23"));
+  // Also of work without any limit: its host may vanish without a word.
+  for (Purpose purpose : {Purpose::kWork, Purpose::kFinish}) {
+    EXPECT_THAT(ConnectionText(options, purpose), HasSubstr("tcp_user_timeout=23"));
+    EXPECT_THAT(ConnectionText(options, purpose), HasSubstr("keepalives_idle="));
+  }
 }
 
 }  // namespace
