@@ -92,6 +92,7 @@ std::optional<adapters::WorkError> SessionThread::Begin(const StartTask& task) {
 
 void SessionThread::RunStatements(const Statements& statements, WorkDone* done) {
   std::vector<adapters::Value> parameters;
+  size_t bytes = 0;
   for (const v1::Statement& statement : statements) {
     parameters.clear();
     for (const v1::Value& value : statement.parameters()) parameters.push_back(FromProto(value));
@@ -99,7 +100,14 @@ void SessionThread::RunStatements(const Statements& statements, WorkDone* done) 
     v1::StatementResult& result = done->results.emplace_back();
     if (auto* rows = std::get_if<adapters::ResultSet>(&answer)) {
       ToProto(std::move(*rows), &result);
-      continue;
+      bytes += result.ByteSizeLong();
+      if (bytes <= kReplyBytesMax) continue;
+      result.Clear();
+      answer = adapters::WorkError{.cause = adapters::Cause::kStatementFailed,
+                                   .code = std::string(CodeName(Code::kOutOfRange)),
+                                   .detail = "the results of this call have more than " +
+                                             std::to_string(kReplyBytesMax) +
+                                             " bytes together: send the statements one by one"};
     }
     const auto& error = std::get<adapters::WorkError>(answer);
     const bool doomed = !statement.keep_on_error() || EndsTransaction(error);

@@ -22,6 +22,10 @@ namespace assent::agent {
 // The request that holds them lives until its call is answered, which is after the task.
 using Statements = google::protobuf::RepeatedPtrField<v1::Statement>;
 
+// The results of one call, together. More is refused like a single result that is too large; the
+// replies to come must fit into a message that clients accept.
+inline constexpr size_t kReplyBytesMax = 12 << 20;
+
 class SessionThread {
  public:
   struct StartTask {

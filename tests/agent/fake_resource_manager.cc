@@ -77,6 +77,7 @@ class FakeWorkSession final : public adapters::WorkSession {
                        .detail = "told to " + sql};
     }
     if (sql == "select") return ResultSet{{{"n", "int4"}}, {{int64_t{42}}}, 1};
+    if (sql == "bulk") return ResultSet{{{"text", "text"}}, {{std::string(4 << 20, 'x')}}, 0};
     if (sql.starts_with("write ")) effects_.push_back(sql.substr(6));
     ResultSet result;
     result.rows_affected = 1;

@@ -3,7 +3,8 @@
 // asked to, counts verbs, and fails when told.
 //
 // Statements that it understands: "write X" (an effect that commits or not), "select" (one row),
-// "fail", "deadlock", "lose" (the connection ends), "block" (until cancelled or let go).
+// "bulk" (4 MiB), "fail", "deadlock", "lose" (the connection ends), "block" (until cancelled or let
+// go).
 #pragma once
 
 #include <map>

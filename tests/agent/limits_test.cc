@@ -65,6 +65,22 @@ TEST_F(LimitsTest, BadExecutesAreRefusedByName) {
   EXPECT_TRUE(Execute(gid, 1, {"select"}, &reply).ok());  // Nothing was lost by all that.
 }
 
+TEST_F(LimitsTest, TheResultsOfOneCallAreLimitedTogether) {
+  StartServing();
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(16 << 20);  // As libassent has it.
+  stub_ = v1::BranchService::NewStub(
+      grpc::CreateCustomChannel(options_.listen, grpc::InsecureChannelCredentials(), arguments));
+  const std::string gid = Opened({});
+  v1::ExecuteReply reply;
+  ASSERT_TRUE(Execute(gid, 1, {"bulk", "bulk", "bulk", "bulk", "bulk"}, &reply, true).ok());
+  ASSERT_EQ(reply.results_size(), 3);
+  EXPECT_EQ(reply.results(1).rows_size(), 1);
+  EXPECT_EQ(reply.results(2).error().database_code(), "OUT_OF_RANGE");
+  EXPECT_FALSE(reply.results(2).error().branch_doomed());
+  EXPECT_EQ(reply.results(2).rows_size(), 0);
+}
+
 TEST_F(LimitsTest, ARefusedRegistrationIsTheAnswerOfOpen) {
   StartServing();
   v1::BranchRegistered refusal;
