@@ -68,12 +68,13 @@ std::string_view PhaseName(Branch::Phase phase) {
   return "GONE";
 }
 
-Branch Branch::Adopted(std::string evidence, JournalWord word) {
+Branch Branch::Adopted(std::string evidence, JournalWord word, std::string listed) {
   Branch branch;
   branch.phase_ = Phase::kPrepared;
   branch.has_session_ = false;
   branch.vote_ = Vote::kYes;
-  branch.evidence_ = std::move(evidence);
+  branch.voted_ = !evidence.empty();
+  branch.evidence_ = branch.voted_ ? std::move(evidence) : std::move(listed);
   branch.word_ = word;
   return branch;
 }
@@ -278,7 +279,10 @@ Branch::Actions Branch::On(const AbortTold& event) {
       told_abort_ = true;
       break;
     case Phase::kPrepared:
-      if (!event.evidence.empty()) evidence_ = event.evidence;
+      if (!event.evidence.empty()) {
+        evidence_ = event.evidence;
+        voted_ = true;
+      }
       StartFinish(Decision::kAbort, actions);
       break;
     case Phase::kFinishing:
@@ -335,9 +339,9 @@ Branch::Actions Branch::On(const FinishAnswered& event) {
       Finished(Report::kHeuristicCommit, event.detail, actions);
       break;
     case FinishClass::kHazard:
-      if (decision_ == Decision::kAbort && evidence_.empty()) {
+      if (decision_ == Decision::kAbort && (evidence_.empty() || !voted_)) {
         // Nothing is listed on a proven primary, and no yes was ever counted for it: state GONE of
-        // protocols.md 4.2, where an abort is a no-op. With a yes there would be evidence.
+        // protocols.md 4.2, where an abort is a no-op. With a yes there would be its evidence.
         Finished(Report::kRolledBack, "", actions);
       } else {
         Finished(Report::kHazard, event.detail, actions);

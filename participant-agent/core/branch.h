@@ -175,8 +175,9 @@ class Branch {
   Branch() = default;
 
   // A branch that somebody prepared before this agent was started (or another agent did).
-  // `word`: what the journal says of it.
-  static Branch Adopted(std::string evidence, JournalWord word);
+  // `word`: what the journal says of it. `listed`: what a listing told of it, for when a decision
+  // brings no evidence. It may show that somebody ended the branch, but is no sign of a vote.
+  static Branch Adopted(std::string evidence, JournalWord word, std::string listed = "");
 
   // Advances by one event. Repeated and late events are expected (messages are resent): they are
   // answered from memory or return no actions.
@@ -224,6 +225,7 @@ class Branch {
   bool working_ = false;
   bool has_session_ = true;
   bool attached_ = false;
+  bool voted_ = true;     // Not, if only a listing knows of it.
   bool unclear_ = false;  // Voted no, but may be prepared all the same.
   bool told_abort_ = false;
   bool vanished_ = false;  // Voted yes, but the yes is withdrawn unless it counts already.

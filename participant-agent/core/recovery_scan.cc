@@ -40,6 +40,7 @@ ScanVerdict RecoveryScan::Judge(const std::vector<ListedBranch>& listed,
     if (know.knowledge == Knowledge::kNothing && ended_.contains(branch.gid)) continue;
     auto before = seen_.find(branch.gid);
     Seen seen = before == seen_.end() ? Seen{.first = began} : before->second;
+    seen.evidence = branch.evidence;
     bool ask = false;
     switch (know.knowledge) {
       case Knowledge::kAtWork:

@@ -77,6 +77,12 @@ class RecoveryScan {
     ended_[gid] = now;
   }
 
+  // What the last listing told of it; empty if it was not listed.
+  std::string EvidenceOf(const Gid& gid) const {
+    auto it = seen_.find(gid);
+    return it == seen_.end() ? "" : it->second.evidence;
+  }
+
   // Prepared branches at the last listing.
   size_t listed_count() const { return seen_.size(); }
 
@@ -85,6 +91,7 @@ class RecoveryScan {
     MonotonicTime first;
     MonotonicTime asked{};  // Last time; the clock's zero: never.
     LastAnswer answer = LastAnswer::kNone;
+    std::string evidence;
   };
 
   ScanVerdict Judge(const std::vector<ListedBranch>& listed,

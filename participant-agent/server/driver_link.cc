@@ -199,7 +199,8 @@ Driver::Live* Driver::Adopt(const Gid& gid, Resource& resource, const std::strin
   if (!resource.finishers) return nullptr;
   Live& live = live_[gid];
   live.resource = &resource;
-  live.core = Branch::Adopted(evidence, FromJournal(journal_.WordOn(gid)));
+  live.core =
+      Branch::Adopted(evidence, FromJournal(journal_.WordOn(gid)), resource.scan.EvidenceOf(gid));
   live.since = std::chrono::steady_clock::now();
   ++resource.prepared;
   return &live;

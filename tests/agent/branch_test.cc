@@ -160,7 +160,8 @@ void RunFile(const std::filesystem::path& file) {
     if (c.verb == "adopted") {
       branch =
           Branch::Adopted(c.Option("evidence"),
-                          c.Option("word") == "will" ? JournalWord::kWill : JournalWord::kNothing);
+                          c.Option("word") == "will" ? JournalWord::kWill : JournalWord::kNothing,
+                          c.Option("listed"));
       return {"PREPARED"};
     }
     const Branch::Phase before = branch.phase();
