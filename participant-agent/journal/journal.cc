@@ -140,7 +140,7 @@ Status Journal::Load() {
                     "with an empty journal, which costs only the proof of who committed branches "
                     "that were being finished");
   };
-  if (contents.corrupt) return damaged("an unreadable record with readable ones after it");
+  if (contents.corrupt) return damaged("an unreadable record in the part that was forced to disk");
   // The file is put in place whole, so its first record is never the torn one.
   if (contents.records.empty() || contents.records.front().type != RecordType::kFormat) {
     return damaged("no format record at its beginning");
@@ -150,15 +150,16 @@ Status Journal::Load() {
                               contents.records.front().payload + "\", this program reads \"" +
                               std::string(kJournalFormat) + "\": use the version that wrote it");
   }
-  if (contents.good_bytes < bytes.size()) {
-    LogWarning("journal_torn_end_cut", {{"file", path_},
-                                        {"offset", contents.good_bytes},
-                                        {"bytes", bytes.size() - contents.good_bytes}});
+  if (contents.lost_bytes > 0) {
+    // Unforced words: at worst the proof of who committed a branch is gone.
+    LogWarning("journal_bytes_lost",
+               {{"file", path_}, {"offset", contents.good_bytes}, {"bytes", contents.lost_bytes}});
   }
   for (const JournalRecord& record : contents.records) {
     switch (record.type) {
       case RecordType::kFormat:
       case RecordType::kIncarnation:
+      case RecordType::kForced:
         break;
       case RecordType::kAgentId:
         if (record.payload != agent_id_) {
@@ -198,6 +199,7 @@ Status Journal::Rewrite() {
     bytes += EncodeJournalRecord(
         {word == Word::kWill ? RecordType::kWill : RecordType::kDone, ToString(gid)});
   }
+  bytes += EncodeJournalRecord({RecordType::kForced, ""});
 
   const std::string fresh = path_ + ".new";
   const int fd = ::open(fresh.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);

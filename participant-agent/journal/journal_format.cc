@@ -21,7 +21,7 @@ std::optional<JournalRecord> DecodeRecord(std::string_view bytes) {
   if (bytes.size() < kJournalHeaderBytes || bytes[4] != kMarker) return std::nullopt;
   const auto type = static_cast<uint8_t>(bytes[5]);
   if (type < static_cast<uint8_t>(RecordType::kFormat) ||
-      type > static_cast<uint8_t>(RecordType::kForget)) {
+      type > static_cast<uint8_t>(RecordType::kForced)) {
     return std::nullopt;
   }
   const size_t length = static_cast<uint8_t>(bytes[6]) | static_cast<uint8_t>(bytes[7]) << 8;
@@ -50,17 +50,23 @@ std::string EncodeJournalRecord(const JournalRecord& record) {
 
 JournalContents DecodeJournal(std::string_view bytes) {
   JournalContents contents;
-  while (auto record = DecodeRecord(bytes.substr(contents.good_bytes))) {
-    contents.good_bytes += kJournalHeaderBytes + record->payload.size();
+  bool forced = false, damaged = false;
+  for (size_t at = 0; at < bytes.size();) {
+    std::optional<JournalRecord> record = DecodeRecord(bytes.substr(at));
+    if (!record) {
+      // The length of a damaged record can't be trusted, so every later byte may begin a record.
+      if (!damaged) contents.good_bytes = at;
+      damaged = true;
+      ++contents.lost_bytes;
+      ++at;
+      continue;
+    }
+    if (record->type == RecordType::kForced && !damaged) forced = true;
+    at += kJournalHeaderBytes + record->payload.size();
     contents.records.push_back(*std::move(record));
   }
-  // The length of the damaged record can't be trusted, so every later byte may begin a record.
-  for (size_t at = contents.good_bytes + 1; at < bytes.size(); ++at) {
-    if (DecodeRecord(bytes.substr(at)).has_value()) {
-      contents.corrupt = true;
-      break;
-    }
-  }
+  if (!damaged) contents.good_bytes = bytes.size();
+  if (damaged && !forced) contents.corrupt = true;
   return contents;
 }
 

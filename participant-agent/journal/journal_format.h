@@ -7,7 +7,8 @@
 //   6       2      payload length, little endian
 //   8       length payload: text, or a number as 16 hexadecimal digits
 //
-// The first record is kFormat. Pure: bytes in, values out.
+// The first record is kFormat. What stands before kForced is durable; what stands behind it (WILL,
+// DONE, forgets) is not forced, and a power cut may lose any page of it. Pure: bytes in, values out.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@ enum class RecordType : uint8_t {
   kWill = 5,         // A gid: about to commit it.
   kDone = 6,         // A gid: committed.
   kForget = 7,       // A gid: the group has logged its end.
+  kForced = 8,       // Empty: everything before it was forced to disk as one file.
 };
 
 struct JournalRecord {
@@ -41,11 +43,13 @@ struct JournalRecord {
 std::string EncodeJournalRecord(const JournalRecord& record);
 
 struct JournalContents {
+  // Every readable one, in order; behind kForced also those beyond bytes that a power cut lost.
   std::vector<JournalRecord> records;
-  // Where the readable part ends. Bytes after it are the torn end of a crash, to be cut off, unless
-  // `corrupt`.
+  // Where the first damage is, or the end.
   size_t good_bytes = 0;
-  // A whole record stands after the damage at `good_bytes`: no crash of ours looks like that.
+  // Bytes that belong to no readable record.
+  size_t lost_bytes = 0;
+  // The damage stands in what was forced: no crash looks like that.
   bool corrupt = false;
 };
 
