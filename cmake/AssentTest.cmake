@@ -2,15 +2,17 @@
 #
 # One GoogleTest binary, one ctest entry. tests/run sets GTEST_OUTPUT and counts the single tests
 # from the XML, so that a binary that dies is counted as a failure and not as silence.
+add_library(assent_test_paths STATIC ${PROJECT_SOURCE_DIR}/tests/support/paths.cc)
+target_include_directories(assent_test_paths PUBLIC ${PROJECT_SOURCE_DIR})
+target_compile_definitions(assent_test_paths PRIVATE
+  ASSENT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" ASSENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+
 function(assent_test)
   cmake_parse_arguments(T "" "NAME;LABEL;TIMEOUT" "SOURCES;LIBS;ARGS" ${ARGN})
   add_executable(${T_NAME} ${T_SOURCES})
   target_include_directories(${T_NAME} PRIVATE ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${T_NAME} PRIVATE ${T_LIBS} GTest::gmock GTest::gtest_main assent::warnings)
-  target_compile_definitions(${T_NAME} PRIVATE
-    ASSENT_TESTDATA="${PROJECT_SOURCE_DIR}/tests/testdata"
-    ASSENT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    ASSENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  target_link_libraries(${T_NAME} PRIVATE ${T_LIBS} assent_test_paths GTest::gmock
+                        GTest::gtest_main assent::warnings)
   add_test(NAME ${T_NAME} COMMAND ${T_NAME} ${T_ARGS})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 60)

@@ -8,6 +8,7 @@
 
 #include "assent/v1/common.pb.h"
 #include "client/assent.h"
+#include "tests/support/paths.h"
 
 namespace assent::client {
 namespace {
@@ -71,7 +72,8 @@ TEST(OutcomeTest, ResultSaysAllInOneLine) {
 // A service's build needs neither gRPC's nor protobuf's headers.
 TEST(HeadersTest, PublicHeadersNeedTheStandardLibraryAndStatusOnly) {
   size_t headers = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(ASSENT_SOURCE_DIR "/client")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(assent::tests::SourceDir() + "/client")) {
     if (entry.path().extension() != ".h") continue;
     ++headers;
     std::ifstream file(entry.path());

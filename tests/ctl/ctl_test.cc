@@ -18,6 +18,7 @@
 #include "assent/v1/transaction_service.grpc.pb.h"
 #include "base/rpc/status.h"
 #include "ctl/ctl.h"
+#include "tests/support/paths.h"
 
 namespace assent::ctl {
 namespace {
@@ -217,7 +218,7 @@ class CtlTest : public testing::Test {
   }
 
   static void ExpectGolden(const std::string& name, const std::string& actual) {
-    const std::string path = std::string(ASSENT_TESTDATA) + "/ctl/" + name;
+    const std::string path = std::string(assent::tests::TestDataDir()) + "/ctl/" + name;
     if (std::getenv("ASSENT_REWRITE") != nullptr) {
       std::ofstream(path, std::ios::binary) << actual;
       return;

@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "tests/support/paths.h"
+
 namespace assent {
 namespace {
 
@@ -34,7 +36,8 @@ std::set<std::string> Steps() {
   static const std::regex step("ASSENT_FAILPOINT\\(\"([^\"]+)\"\\)");
   std::set<std::string> steps;
   for (const char* room : {"base", "txlog", "adapters", "coordinator", "participant-agent"}) {
-    for (const auto& entry : fs::recursive_directory_iterator(fs::path(ASSENT_SOURCE_DIR) / room)) {
+    for (const auto& entry :
+         fs::recursive_directory_iterator(fs::path(assent::tests::SourceDir()) / room)) {
       if (entry.path().extension() == ".cc") CollectFrom(Read(entry.path()), step, &steps);
     }
   }
@@ -44,14 +47,15 @@ std::set<std::string> Steps() {
 std::set<std::string> Mutants() {
   static const std::regex mutant("X\\(k\\w+, \"(\\w+)\"\\)");
   std::set<std::string> mutants;
-  CollectFrom(Read(ASSENT_SOURCE_DIR "/base/mutant.h"), mutant, &mutants);
+  CollectFrom(Read(assent::tests::SourceDir() + "/base/mutant.h"), mutant, &mutants);
   return mutants;
 }
 
 class ReleaseBinariesTest : public ::testing::Test {
  protected:
   ReleaseBinariesTest() {
-    for (const char* program : kPrograms) bytes_ += Read(fs::path(ASSENT_BIN_DIR) / program);
+    for (const char* program : kPrograms)
+      bytes_ += Read(fs::path(assent::tests::BinDir()) / program);
   }
   // Followed by NUL, as a literal's end is; the linker may have merged it into a longer one's tail.
   bool Holds(const std::string& word) const {
@@ -72,7 +76,7 @@ class ReleaseBinariesTest : public ::testing::Test {
 
 TEST_F(ReleaseBinariesTest, EveryProgramWasBuilt) {
   for (const char* program : kPrograms) {
-    EXPECT_TRUE(fs::exists(fs::path(ASSENT_BIN_DIR) / program)) << program;
+    EXPECT_TRUE(fs::exists(fs::path(assent::tests::BinDir()) / program)) << program;
   }
 }
 

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/support/paths.h"
+
 namespace assent {
 namespace {
 
@@ -16,7 +18,7 @@ struct Answer {
 };
 
 Answer CheckRooms(const std::string& root) {
-  std::string command = ASSENT_SOURCE_DIR "/tests/house/check-rooms '" + root + "' 2>&1";
+  std::string command = assent::tests::SourceDir() + "/tests/house/check-rooms '" + root + "' 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   Answer answer{-1, ""};
   char buffer[4096];
@@ -27,17 +29,17 @@ Answer CheckRooms(const std::string& root) {
 }
 
 TEST(RoomsTest, NoRoomIncludesWhatItMustNot) {
-  Answer answer = CheckRooms(ASSENT_SOURCE_DIR);
+  Answer answer = CheckRooms(assent::tests::SourceDir());
   EXPECT_EQ(answer.exit_code, 0);
   EXPECT_EQ(answer.output, "");
 }
 
 TEST(RoomsTest, EverySeededViolationIsFound) {
-  std::ifstream file(ASSENT_TESTDATA "/house/complaints.txt");
+  std::ifstream file(assent::tests::TestDataDir() + "/house/complaints.txt");
   std::ostringstream expected;
   expected << file.rdbuf();
   ASSERT_NE(expected.str(), "");
-  Answer answer = CheckRooms(ASSENT_TESTDATA "/house/rooms");
+  Answer answer = CheckRooms(assent::tests::TestDataDir() + "/house/rooms");
   EXPECT_EQ(answer.exit_code, 1);
   EXPECT_EQ(answer.output, expected.str());
 }

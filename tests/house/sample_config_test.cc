@@ -10,6 +10,8 @@
 #include <regex>
 #include <sstream>
 
+#include "tests/support/paths.h"
+
 namespace assent {
 namespace {
 
@@ -19,7 +21,8 @@ struct Answer {
 };
 
 Answer Ask(const std::string& program, const std::string& arguments) {
-  std::string command = ASSENT_BIN_DIR "/" + program + " " + arguments + " 2>&1 </dev/null";
+  std::string command =
+      assent::tests::BinDir() + "/" + program + " " + arguments + " 2>&1 </dev/null";
   FILE* pipe = popen(command.c_str(), "r");
   Answer answer;
   char buffer[4096];
@@ -38,7 +41,7 @@ class SampleConfigTest : public ::testing::TestWithParam<const char*> {
   ~SampleConfigTest() override { std::filesystem::remove_all(directory_); }
 
   std::string program_ = GetParam();
-  std::string deployed_ = ASSENT_SOURCE_DIR "/deploy/" + program_ + ".toml";
+  std::string deployed_ = assent::tests::SourceDir() + "/deploy/" + program_ + ".toml";
   std::string directory_;
 };
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/paths.h"
+
 namespace assent {
 namespace {
 
@@ -24,7 +26,7 @@ struct File {
 
 std::vector<File> AllFiles() {
   std::vector<File> files;
-  fs::path root = ASSENT_SOURCE_DIR;
+  fs::path root = assent::tests::SourceDir();
   for (auto it = fs::recursive_directory_iterator(root); it != fs::end(it); ++it) {
     std::string name = it->path().lexically_relative(root);
     bool hidden = it->path().filename().string().starts_with('.') && name != ".ci";
@@ -88,7 +90,7 @@ TEST(TreeTest, EveryFileKeepsTheRules) {
 TEST(TreeTest, EveryScriptCanBeRun) {
   for (const File& file : AllFiles()) {
     if (!file.text.starts_with("#!")) continue;
-    auto mode = fs::status(fs::path(ASSENT_SOURCE_DIR) / file.name).permissions();
+    auto mode = fs::status(fs::path(assent::tests::SourceDir()) / file.name).permissions();
     EXPECT_NE(mode & fs::perms::owner_exec, fs::perms::none) << file.name;
   }
 }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 
 namespace assent::test_support {
@@ -90,8 +91,8 @@ TEST(DISABLED_Harness, SpawnsAChildAndIsKilled) {
 TEST(Process, DiesWithTheHarness) {
   TempDir dir;
   auto harness =
-      Process::Spawn({ASSENT_BIN_DIR "/test_support_test", "--gtest_also_run_disabled_tests",
-                      "--gtest_filter=DISABLED_Harness.*"},
+      Process::Spawn({assent::tests::BinDir() + "/test_support_test",
+                      "--gtest_also_run_disabled_tests", "--gtest_filter=DISABLED_Harness.*"},
                      {{"PID_FILE", dir.File("pid")}, {"GTEST_OUTPUT", ""}});
   ASSERT_TRUE(harness.ok());
   auto status = (*harness)->Wait(seconds(30));

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/failpoint.h"
+#include "tests/support/paths.h"
 
 namespace assent::test_support {
 namespace {
@@ -29,10 +30,10 @@ class StopPointTest : public testing::Test {
     env["GTEST_OUTPUT"] = "";  // The runner counts our tests, not the child's.
     SpawnOptions options;
     options.stdout_file = options.stderr_file = dir_.File("out");
-    auto child =
-        Process::Spawn({ASSENT_BIN_DIR "/test_support_test", "--gtest_also_run_disabled_tests",
-                        "--gtest_filter=DISABLED_StopPointChild.*"},
-                       env, options);
+    auto child = Process::Spawn(
+        {assent::tests::BinDir() + "/test_support_test", "--gtest_also_run_disabled_tests",
+         "--gtest_filter=DISABLED_StopPointChild.*"},
+        env, options);
     EXPECT_TRUE(child.ok()) << child.status().ToString();
     return child.ok() ? std::move(*child) : nullptr;
   }

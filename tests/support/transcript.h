@@ -22,6 +22,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/paths.h"
+
 namespace assent::tests {
 
 // One input line: a verb, plain words, and key=value words.
@@ -108,8 +110,8 @@ inline void RunTranscript(const std::filesystem::path& file,
 // The transcripts of a folder, in the order of their names. An empty folder is a failure.
 inline std::vector<std::filesystem::path> Transcripts(const std::string& folder) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::path(ASSENT_TESTDATA) / folder)) {
+  for (const auto& entry : std::filesystem::directory_iterator(
+           std::filesystem::path(assent::tests::TestDataDir()) / folder)) {
     if (entry.path().extension() == ".txt") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());

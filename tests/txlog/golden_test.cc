@@ -10,6 +10,7 @@
 #include <map>
 #include <sstream>
 
+#include "tests/support/paths.h"
 #include "tests/txlog/recording_listener.h"
 #include "tests/txlog/store_fixture.h"
 #include "txlog/local_engine.h"
@@ -19,7 +20,7 @@ namespace {
 
 using testing::ElementsAre;
 
-const std::string kGoldens = ASSENT_TESTDATA "/txlog/v1";
+const std::string kGoldens = assent::tests::TestDataDir() + "/txlog/v1";
 
 std::string ReadWhole(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -125,7 +126,7 @@ TEST_F(Golden, HardStateSaysHowFarTheLogWasDurable) {
 
 // Blocks of docs/log-format.md that begin with ```hex <file>: lines of "offset  bytes  meaning".
 TEST(LogFormatPage, WorkedExampleIsTheGoldenFiles) {
-  std::ifstream page(ASSENT_SOURCE_DIR "/docs/log-format.md");
+  std::ifstream page(assent::tests::SourceDir() + "/docs/log-format.md");
   const auto goldens = Goldens();
   std::map<std::string, uint64_t> shown;
   std::string line, file;

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/fuzz/txlog/decoders.h"
+#include "tests/support/paths.h"
 
 namespace assent::txlog {
 namespace {
@@ -37,7 +38,8 @@ std::string Change(std::string bytes, std::mt19937_64& random) {
 TEST(Decoders, HoldTheirPromisesOnChangedGoldenFiles) {
   std::mt19937_64 random(20261120);
   int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(ASSENT_TESTDATA "/txlog/v1")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(assent::tests::TestDataDir() + "/txlog/v1")) {
     std::ifstream in(entry.path(), std::ios::binary);
     std::stringstream golden;
     golden << in.rdbuf();
