@@ -187,8 +187,34 @@ Status Walk::WaitAllEnded() {
     return status.live_transactions() == 0 && status.unfinished_transactions() == 0 &&
            status.heuristic_transactions() == 0;
   });
-  if (ended) return Ok();
-  return DeadlineExceeded("the coordinator still has transactions under way: " + last);
+  if (!ended) {
+    return DeadlineExceeded("the coordinator still has transactions under way: " + last);
+  }
+  // An agent that came back says at its hello what it had done, and is told to forget it. What a
+  // branch is opened with later comes later on the same link.
+  if (!test_support::WaitUntil(kSettledWithin, [&] { return BothAgentsWork(); })) {
+    return DeadlineExceeded("an agent opens no branch any more");
+  }
+  return Ok();
+}
+
+bool Walk::BothAgentsWork() {
+  client::ClientOptions options;
+  options.endpoints = {house_->coordinator().endpoint()};
+  auto coordinators = client::Client::Connect(options);
+  if (!coordinators.ok()) return false;
+  auto transaction = coordinators->Begin();
+  if (!transaction.ok()) return false;
+  const std::pair<std::string, const char*> places[] = {
+      {house_->postgres_agent().endpoint(), Deployment::kPostgresResource},
+      {house_->mariadb_agent().endpoint(), Deployment::kMariadbResource}};
+  for (const auto& [endpoint, resource] : places) {
+    client::AgentOptions agent_options;
+    agent_options.endpoint = endpoint;
+    auto agent = client::Agent::Connect(agent_options);
+    if (!agent.ok() || !transaction->Open(*agent, resource).ok()) return false;
+  }
+  return transaction->Rollback().aborted();
 }
 
 Result<bool> Walk::StandsIn(Part database, const std::string& id) {

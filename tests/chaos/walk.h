@@ -42,9 +42,10 @@ class Walk {
   void Kill(Part part);
   Status BringBack(Part part);
   Result<bool> StandsIn(Part database, const std::string& id);
-  // Until the coordinator has no transaction under way, so that the next stretch meets only its
-  // own.
+  // Until the coordinator has no transaction under way, and both agents have heard so: the next
+  // stretch must meet only its own.
   Status WaitAllEnded();
+  bool BothAgentsWork();
 
   std::unique_ptr<test_support::Deployment> house_;
   int number_ = 0;
