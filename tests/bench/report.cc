@@ -1,0 +1,124 @@
+#include "tests/bench/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace assent::bench {
+namespace {
+
+template <typename T>
+T Median(std::vector<T> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  if (values.size() % 2 == 1) return values[half];
+  return (values[half - 1] + values[half]) / 2;
+}
+
+std::optional<double> RatioOf(const Line& line, const std::vector<Measurement>& measurements) {
+  std::map<int, double> reference;  // By round.
+  for (const Measurement& m : measurements) {
+    if (m.mode == kReferenceMode && m.concurrency == line.concurrency && m.per_second > 0) {
+      reference[m.round] = m.per_second;
+    }
+  }
+  std::vector<double> ratios;
+  for (const Measurement& m : measurements) {
+    if (m.mode != line.mode || m.concurrency != line.concurrency) continue;
+    if (auto it = reference.find(m.round); it != reference.end()) {
+      ratios.push_back(m.per_second / it->second);
+    }
+  }
+  if (ratios.empty()) return std::nullopt;
+  return Median(std::move(ratios));
+}
+
+double Milliseconds(std::chrono::microseconds time) {
+  return static_cast<double>(time.count()) / 1000;
+}
+
+double Rounded(double value, double unit) { return std::round(value / unit) * unit; }
+
+}  // namespace
+
+std::vector<Line> Summarize(const std::vector<Measurement>& measurements) {
+  std::vector<Line> lines;
+  for (const Measurement& m : measurements) {
+    const bool known = std::any_of(lines.begin(), lines.end(), [&](const Line& line) {
+      return line.mode == m.mode && line.concurrency == m.concurrency;
+    });
+    if (!known) lines.push_back({.mode = m.mode, .concurrency = m.concurrency});
+  }
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const Line& a, const Line& b) { return a.concurrency < b.concurrency; });
+  for (Line& line : lines) {
+    std::vector<double> per_second;
+    std::vector<std::chrono::microseconds> p50;
+    std::vector<std::chrono::microseconds> p99;
+    for (const Measurement& m : measurements) {
+      if (m.mode != line.mode || m.concurrency != line.concurrency) continue;
+      per_second.push_back(m.per_second);
+      p50.push_back(m.p50);
+      p99.push_back(m.p99);
+      line.aborted += m.aborted;
+    }
+    line.per_second = Median(std::move(per_second));
+    line.p50 = Median(std::move(p50));
+    line.p99 = Median(std::move(p99));
+    line.ratio = RatioOf(line, measurements);
+  }
+  return lines;
+}
+
+std::string Table(const std::vector<Line>& lines) {
+  std::string text =
+      "| concurrency | mode           | transfers/s |  p50 ms |  p99 ms | of raw-overlapped | "
+      "aborted |\n"
+      "| ----------: | :------------- | ----------: | ------: | ------: | ----------------: | "
+      "------: |\n";
+  for (const Line& line : lines) {
+    char ratio[16] = "-";
+    if (line.ratio) std::snprintf(ratio, sizeof ratio, "%.3f", *line.ratio);
+    char row[200];
+    std::snprintf(row, sizeof row, "| %11d | %-14s | %11.0f | %7.2f | %7.2f | %17s | %7llu |\n",
+                  line.concurrency, line.mode.c_str(), line.per_second, Milliseconds(line.p50),
+                  Milliseconds(line.p99), ratio, static_cast<unsigned long long>(line.aborted));
+    text += row;
+  }
+  return text;
+}
+
+std::string Json(const TransferOptions& options, const std::vector<Line>& lines,
+                 const std::vector<Measurement>& measurements) {
+  using nlohmann::ordered_json;
+  ordered_json ratios = ordered_json::object();
+  ordered_json results = ordered_json::array();
+  for (const Line& line : lines) {
+    ordered_json result = {{"mode", line.mode},
+                           {"concurrency", line.concurrency},
+                           {"transfers_per_second", Rounded(line.per_second, 0.1)},
+                           {"p50_ms", Milliseconds(line.p50)},
+                           {"p99_ms", Milliseconds(line.p99)},
+                           {"aborted", line.aborted}};
+    for (const Measurement& m : measurements) {
+      if (m.mode != line.mode || m.concurrency != line.concurrency) continue;
+      result["transfers_per_second_of_rounds"].push_back(Rounded(m.per_second, 0.1));
+    }
+    results.push_back(std::move(result));
+    if (!line.ratio || line.mode == kReferenceMode) continue;
+    std::string key = line.mode;
+    std::replace(key.begin(), key.end(), '-', '_');
+    ratios[key + "_over_raw_c" + std::to_string(line.concurrency)] = Rounded(*line.ratio, 0.001);
+  }
+  ordered_json all = {
+      {"bench", "transfer"},
+      {"ack", options.ack == client::Acknowledgement::kApplied ? "applied" : "decided"},
+      {"seconds", std::chrono::duration<double>(options.length).count()},
+      {"rounds", options.rounds},
+      {"results", std::move(results)},
+      {"ratios", std::move(ratios)}};
+  return all.dump(2) + "\n";
+}
+
+}  // namespace assent::bench
