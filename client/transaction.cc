@@ -60,9 +60,22 @@ std::chrono::milliseconds Transaction::remaining() const {
 
 WorkResult<Branch> Transaction::Open(const Agent& agent, std::string resource,
                                      OpenOptions options) {
-  auto branch = internal::OpenBranch(impl_, agent.impl_, resource, options);
+  auto branch = internal::OpenBranch(impl_, {agent.impl_, std::move(resource), std::move(options)});
   if (!branch.ok()) return branch.error();
   return Branch(*std::move(branch));
+}
+
+WorkResult<std::vector<Branch>> Transaction::OpenAll(std::vector<Opening> openings) {
+  std::vector<internal::BranchToOpen> wanted;
+  for (Opening& opening : openings) {
+    wanted.push_back(
+        {opening.agent.impl_, std::move(opening.resource), std::move(opening.options)});
+  }
+  auto opened = internal::OpenBranches(impl_, std::move(wanted));
+  if (!opened.ok()) return opened.error();
+  std::vector<Branch> branches;
+  for (auto& branch : *opened) branches.push_back(Branch(std::move(branch)));
+  return branches;
 }
 
 std::optional<WorkError> Transaction::failure() const { return impl_->failure(); }

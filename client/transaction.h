@@ -80,6 +80,13 @@ class Branch {
   std::shared_ptr<internal::BranchImpl> impl_;  // Shared by copies.
 };
 
+// What Transaction::OpenAll opens.
+struct Opening {
+  Agent agent;
+  std::string resource;
+  OpenOptions options;
+};
+
 // A global transaction, from Begin to its outcome. Movable. Open may be called from several threads
 // at once; Commit, Rollback and the destructor by one, when all work has returned.
 //
@@ -105,6 +112,11 @@ class Transaction {
   // Opens a branch on one of the agent's resources. The coordinator knows of it before this
   // returns, so it can't be forgotten at Commit.
   WorkResult<Branch> Open(const Agent& agent, std::string resource, OpenOptions options = {});
+
+  // Opens several branches at once, and runs their OpenOptions::statements at the same time: takes
+  // as long as the slowest instead of all together. One branch for each, in the same order; or the
+  // first error, and then the transaction can only roll back.
+  WorkResult<std::vector<Branch>> OpenAll(std::vector<Opening> openings);
 
   // What made the transaction roll-back-only, if anything did: the first failure.
   std::optional<WorkError> failure() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 #include <variant>
 
 #include "client/internal/convert.h"
@@ -105,19 +106,24 @@ bool AgentImpl::TryAgain(const Failure& failure, MonotonicTime deadline, Tries* 
 template <typename Request, typename Reply>
 std::optional<WorkFailure> AgentImpl::Call(const std::string& doing, Method<Request, Reply> method,
                                            const Request& request, Reply* reply,
-                                           MonotonicTime deadline) {
+                                           MonotonicTime deadline, const grpc::Status* first) {
   // gRPC would only say so after the sending, and then nobody could tell what was done.
-  if (size_t bytes = request.ByteSizeLong(); bytes > kRequestBytesMax) {
+  if (size_t bytes = request.ByteSizeLong(); first == nullptr && bytes > kRequestBytesMax) {
     return Harmless(InvalidArgument(doing + ": a request of " + std::to_string(bytes) +
                                     " bytes: at most " + std::to_string(kRequestBytesMax) +
                                     " are allowed; send it in parts"));
   }
   Tries tries;
   for (;;) {
-    grpc::ClientContext context;
-    context.set_deadline(GrpcDeadline(Left(deadline) + kDeadlineSlack));
-    reply->Clear();
-    grpc::Status answer = (stub_.get()->*method)(&context, request, reply);
+    grpc::Status answer;
+    if (first != nullptr) {
+      answer = *std::exchange(first, nullptr);
+    } else {
+      grpc::ClientContext context;
+      context.set_deadline(GrpcDeadline(Left(deadline) + kDeadlineSlack));
+      reply->Clear();
+      answer = (stub_.get()->*method)(&context, request, reply);
+    }
     if (answer.ok()) return std::nullopt;
     Failure failure = ToFailure(answer, doing + " at agent " + options_.endpoint);
     if (!TryAgain(failure, deadline, &tries))
@@ -182,35 +188,52 @@ WorkResult<std::vector<ResultSet>> BranchImpl::Run(const std::vector<Statement>&
   return failure->error;
 }
 
-WorkResult<std::shared_ptr<BranchImpl>> OpenBranch(
-    const std::shared_ptr<TransactionImpl>& transaction, const std::shared_ptr<AgentImpl>& agent,
-    const std::string& resource, const OpenOptions& options) {
-  if (Status status = transaction->TakesWork(); !status.ok()) {
-    return WorkError{
-        .status = status, .resource = resource, .doomed = status.code() == Code::kAborted};
-  }
+namespace {
+
+// One Open on its way.
+struct OpenCall {
   v1::OpenRequest request;
-  request.set_gtrid(transaction->gtrid());
-  request.set_resource(resource);
-  request.set_open_id(transaction->NextOpenId());
-  request.set_isolation(ToProto(options.isolation));
-  request.set_read_only(options.read_only);
-  request.set_lock_timeout_ms(
+  v1::OpenReply reply;
+  grpc::ClientContext context;
+  grpc::Status status;
+  std::unique_ptr<grpc::ClientAsyncResponseReaderInterface<v1::OpenReply>> reader;
+};
+
+std::optional<WorkError> WhyNoOpen(TransactionImpl& transaction, const std::string& resource) {
+  Status status = transaction.TakesWork();
+  if (status.ok()) return std::nullopt;
+  return WorkError{
+      .status = status, .resource = resource, .doomed = status.code() == Code::kAborted};
+}
+
+void WriteOpen(TransactionImpl& transaction, const BranchToOpen& wanted, v1::OpenRequest* request) {
+  const OpenOptions& options = wanted.options;
+  request->set_gtrid(transaction.gtrid());
+  request->set_resource(wanted.resource);
+  request->set_open_id(transaction.NextOpenId());
+  request->set_isolation(ToProto(options.isolation));
+  request->set_read_only(options.read_only);
+  request->set_lock_timeout_ms(
       static_cast<uint32_t>(std::clamp<int64_t>(options.lock_timeout.count(), 0, UINT32_MAX)));
   for (const Statement& statement : options.statements) {
-    ToProto(statement, request.add_statements());
+    ToProto(statement, request->add_statements());
   }
+}
 
-  const std::string doing = "Open of resource '" + resource + "' for " + transaction->gtrid();
-  v1::OpenReply reply;
-  std::optional<WorkFailure> failure = agent->Call<v1::OpenRequest, v1::OpenReply>(
-      doing, &AgentImpl::Stub::Open, request, &reply, transaction->deadline());
+// `first`: as for AgentImpl::Call.
+WorkResult<std::shared_ptr<BranchImpl>> FinishOpen(
+    const std::shared_ptr<TransactionImpl>& transaction, const BranchToOpen& wanted,
+    const v1::OpenRequest& request, v1::OpenReply* reply, const grpc::Status* first) {
+  const std::string doing = "Open of resource '" + wanted.resource + "' for " + request.gtrid();
+  std::optional<WorkFailure> failure = wanted.agent->Call<v1::OpenRequest, v1::OpenReply>(
+      doing, &AgentImpl::Stub::Open, request, reply, transaction->deadline(), first);
   if (!failure) {
-    auto results = ReadResults(reply.results(), options.statements.size(), doing, resource);
+    const size_t expected = wanted.options.statements.size();
+    auto results = ReadResults(reply->results(), expected, doing, wanted.resource);
     if (auto* sets = std::get_if<std::vector<ResultSet>>(&results)) {
       // Open with statements counts as seq 1.
-      return std::make_shared<BranchImpl>(transaction, agent, reply.gid(), resource,
-                                          std::move(*sets), options.statements.empty() ? 1 : 2);
+      return std::make_shared<BranchImpl>(transaction, wanted.agent, reply->gid(), wanted.resource,
+                                          std::move(*sets), expected == 0 ? 1 : 2);
     }
     // The branch is open, but the caller gets no handle to go on with: nothing less than rolling
     // back is sure, also where the statement alone was undone.
@@ -218,9 +241,61 @@ WorkResult<std::shared_ptr<BranchImpl>> OpenBranch(
     failure->error.doomed = true;
     failure->error.status = Aborted(failure->error.status.message());
   }
-  failure->error.resource = resource;
+  failure->error.resource = wanted.resource;
   if (failure->error.doomed) transaction->Doom(failure->as, failure->error);
   return failure->error;
+}
+
+}  // namespace
+
+WorkResult<std::shared_ptr<BranchImpl>> OpenBranch(
+    const std::shared_ptr<TransactionImpl>& transaction, const BranchToOpen& wanted) {
+  if (auto error = WhyNoOpen(*transaction, wanted.resource)) return *std::move(error);
+  v1::OpenRequest request;
+  WriteOpen(*transaction, wanted, &request);
+  v1::OpenReply reply;
+  return FinishOpen(transaction, wanted, request, &reply, nullptr);
+}
+
+WorkResult<std::vector<std::shared_ptr<BranchImpl>>> OpenBranches(
+    const std::shared_ptr<TransactionImpl>& transaction, std::vector<BranchToOpen> wanted) {
+  std::vector<std::shared_ptr<BranchImpl>> branches;
+  if (wanted.empty()) return branches;
+  if (auto error = WhyNoOpen(*transaction, wanted.front().resource)) return *std::move(error);
+  // The first try of each goes out before any is awaited; what has to be repeated is repeated one
+  // after the other.
+  grpc::CompletionQueue queue;
+  std::vector<std::unique_ptr<OpenCall>> calls;
+  for (const BranchToOpen& branch : wanted) {
+    OpenCall& call = *calls.emplace_back(std::make_unique<OpenCall>());
+    WriteOpen(*transaction, branch, &call.request);
+    call.context.set_deadline(GrpcDeadline(Left(transaction->deadline()) + kDeadlineSlack));
+    call.reader = branch.agent->stub().AsyncOpen(&call.context, call.request, &queue);
+    call.reader->Finish(&call.reply, &call.status, &call);
+  }
+  for (size_t i = 0; i < calls.size(); ++i) {
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);
+  }
+  std::optional<WorkError> failed;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    auto branch =
+        FinishOpen(transaction, wanted[i], calls[i]->request, &calls[i]->reply, &calls[i]->status);
+    if (branch.ok()) {
+      branches.push_back(*std::move(branch));
+    } else if (!failed) {
+      failed = branch.error();
+    }
+  }
+  if (!failed) return branches;
+  if (!failed->doomed) {
+    // Other branches are open, and the caller gets no handle to them.
+    failed->doomed = true;
+    failed->status = Aborted(failed->status.message() + Remedy());
+    transaction->Doom(AbortCause::kBranchVotedNo, *failed);
+  }
+  return *std::move(failed);
 }
 
 }  // namespace assent::client::internal

@@ -33,10 +33,14 @@ class AgentImpl {
       : options_(std::move(options)), stub_(std::move(stub)) {}
 
   // Calls, and repeats the very same request while the answer is unclear or says to wait, for
-  // options().retry_for since the first failure.
+  // options().retry_for since the first failure. `first`: what the first try answered, if it was
+  // made already.
   template <typename Request, typename Reply>
   std::optional<WorkFailure> Call(const std::string& doing, Method<Request, Reply> method,
-                                  const Request& request, Reply* reply, MonotonicTime deadline);
+                                  const Request& request, Reply* reply, MonotonicTime deadline,
+                                  const grpc::Status* first = nullptr);
+
+  Stub& stub() { return *stub_; }
 
   const AgentOptions& options() const { return options_; }
 
@@ -88,8 +92,17 @@ class BranchImpl {
   uint64_t next_seq_ GUARDED_BY(mutex_);
 };
 
+struct BranchToOpen {
+  std::shared_ptr<AgentImpl> agent;  // Shared with the Agent.
+  std::string resource;
+  OpenOptions options;
+};
+
 WorkResult<std::shared_ptr<BranchImpl>> OpenBranch(
-    const std::shared_ptr<TransactionImpl>& transaction, const std::shared_ptr<AgentImpl>& agent,
-    const std::string& resource, const OpenOptions& options);
+    const std::shared_ptr<TransactionImpl>& transaction, const BranchToOpen& wanted);
+
+// All of them at once; see Transaction::OpenAll.
+WorkResult<std::vector<std::shared_ptr<BranchImpl>>> OpenBranches(
+    const std::shared_ptr<TransactionImpl>& transaction, std::vector<BranchToOpen> wanted);
 
 }  // namespace assent::client::internal

@@ -26,11 +26,10 @@ class AgentHeldWorker final : public Worker {
     in_mariadb.statements = {
         {"UPDATE accounts SET balance = balance + ? WHERE id = ?", {-change, account_}},
         {"INSERT INTO transfers(id, account, amount) VALUES (?, ?, ?)", {id, account_, -change}}};
-    auto first =
-        transaction->Open(house_.postgres_agent, Deployment::kPostgresResource, in_postgres);
-    if (!first.ok()) return first.status();
-    auto second = transaction->Open(house_.mariadb_agent, Deployment::kMariadbResource, in_mariadb);
-    if (!second.ok()) return second.status();
+    auto branches = transaction->OpenAll(
+        {{house_.postgres_agent, Deployment::kPostgresResource, std::move(in_postgres)},
+         {house_.mariadb_agent, Deployment::kMariadbResource, std::move(in_mariadb)}});
+    if (!branches.ok()) return branches.status();
     client::CommitResult result = transaction->Commit({.ack = house_.ack});
     if (result.outcome == Outcome::kAborted) return Aborted(result.ToString());
     if (result.outcome != Outcome::kCommitted) return Internal(result.ToString());

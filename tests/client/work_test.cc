@@ -6,6 +6,7 @@
 namespace assent::client {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -57,6 +58,52 @@ TEST_F(WorkTest, EveryOpenHasItsOwnId) {
   Open(transaction, "orders_pg");
   Open(transaction, "orders_pg");
   EXPECT_EQ(fake_agent_.opened(), 2u);
+}
+
+TEST_F(WorkTest, OpenAllAsksForEveryBranchBeforeItWaits) {
+  Transaction transaction = Begin();
+  fake_agent_.script.Then("Open", {Step::kRefuse, Step::kLoseReply});
+  auto branches = transaction.OpenAll({{agent_, "orders_pg", {.statements = {{"one"}}}},
+                                       {agent_, "stock_my", {.statements = {{"two"}}}}});
+  ASSERT_TRUE(branches.ok()) << branches.status().ToString();
+  ASSERT_EQ(branches->size(), 2u);
+  EXPECT_EQ((*branches)[0].resource(), "orders_pg");
+  EXPECT_EQ((*branches)[1].resource(), "stock_my");
+  EXPECT_NE((*branches)[0].gid(), (*branches)[1].gid());
+  // One after the other, the refused one would have been repeated before the other went out.
+  auto calls = fake_agent_.script.calls();
+  const std::string both = calls.at(0) + calls.at(1);
+  EXPECT_THAT(both, AllOf(HasSubstr("orders_pg"), HasSubstr("stock_my")));
+  // And what was repeated opened nothing twice.
+  EXPECT_EQ(fake_agent_.opened(), 2u);
+  EXPECT_EQ(fake_agent_.ran().size(), 2u);
+  EXPECT_TRUE((*branches)[0].Execute("three").ok());  // seq 2.
+  EXPECT_TRUE(transaction.Commit().committed());
+}
+
+TEST_F(WorkTest, OpenAllThatFailsInOneBranchRollsBackAll) {
+  Transaction transaction = Begin();
+  auto branches = transaction.OpenAll(
+      {{agent_, "orders_pg", {.statements = {{"one"}}}},
+       {agent_,
+        "stock_my",
+        {.statements = {{.sql = "fail 3", .parameters = {}, .keep_on_error = true}}}}});
+  ASSERT_FALSE(branches.ok());
+  EXPECT_EQ(branches.status().code(), Code::kAborted);
+  EXPECT_EQ(branches.error().resource, "stock_my");
+  EXPECT_TRUE(branches.error().doomed);
+  EXPECT_TRUE(transaction.Commit().aborted());
+  EXPECT_EQ(coordinator_.script.Count("Commit"), 0u);
+}
+
+TEST_F(WorkTest, OpenAllThatAnAgentRefusesLeavesNothingToCommit) {
+  Transaction transaction = Begin();
+  fake_agent_.script.Always("Open", Step::kRefuse);  // Harmless by itself.
+  auto branches = transaction.OpenAll({{agent_, "orders_pg", {}}, {agent_, "stock_my", {}}});
+  ASSERT_FALSE(branches.ok());
+  EXPECT_TRUE(branches.error().doomed);
+  EXPECT_TRUE(transaction.Commit().aborted());
+  EXPECT_TRUE(Begin().OpenAll({})->empty());
 }
 
 TEST_F(WorkTest, RestartedAgentIsABranchLostAndTheTransactionRollsBack) {
