@@ -121,6 +121,7 @@ Connection::Connection(std::unique_ptr<sql::Connection> connection)
 
 Connection::~Connection() {
   try {
+    statements_.Clear();
     connection_.reset();
   } catch (...) {
     // A connection that can't even be closed is gone, which is what was wanted.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "adapters/mysql/errors.h"
+#include "adapters/mysql/statement_cache.h"
 #include "adapters/resource_manager.h"
 
 namespace sql {
@@ -63,6 +64,9 @@ class Connection {
   // the connection lost where it means that.
   std::optional<SqlError> Guarded(const std::function<void(sql::Connection&)>& work);
 
+  // For use within Guarded.
+  StatementCache& statements() { return statements_; }
+
   // After a loss every call fails at once: nothing here reconnects.
   bool lost() const { return lost_; }
   void MarkLost() { lost_ = true; }
@@ -75,6 +79,7 @@ class Connection {
   std::optional<WorkError> CheckTls(const std::string& where);
 
   std::unique_ptr<sql::Connection> connection_;
+  StatementCache statements_;  // Prepared on connection_.
   ServerFacts facts_;
   bool lost_ = false;
 };

@@ -164,9 +164,28 @@ void RunText(sql::Connection& connection, const std::string& sql, Attempt* attem
   }
 }
 
-void RunPrepared(sql::Connection& connection, const std::string& sql,
+// Names a statement that may stay prepared: DML that answers no rows. (The columns of others may
+// change under the library's feet.) The types of its parameters belong to it, so that it is never
+// bound anew with others; streams and long texts are not kept bound. Empty: not to be kept.
+std::string CacheKey(const std::string& sql, const std::vector<Value>& parameters) {
+  constexpr size_t kTextBytesMax = 4096;
+  const std::string verb = FirstWord(sql);
+  if (verb != "INSERT" && verb != "UPDATE" && verb != "DELETE" && verb != "REPLACE") return "";
+  if (Mentions(sql, "returning")) return "";
+  std::string types;
+  for (const Value& value : parameters) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (std::holds_alternative<Bytes>(value) || (text && text->size() > kTextBytesMax)) return "";
+    types += static_cast<char>('0' + value.index());
+  }
+  return types + ' ' + sql;
+}
+
+void RunPrepared(sql::Connection& connection, StatementCache& kept, const std::string& sql,
                  const std::vector<Value>& parameters, Attempt* attempt) {
-  std::unique_ptr<sql::PreparedStatement> statement(connection.prepareStatement(sql));
+  std::string key = CacheKey(sql, parameters);
+  std::unique_ptr<sql::PreparedStatement> statement = key.empty() ? nullptr : kept.Take(key);
+  if (statement == nullptr) statement.reset(connection.prepareStatement(sql));
   std::vector<std::unique_ptr<std::istream>> streams;
   for (uint32_t i = 0; i < parameters.size(); ++i) {
     streams.push_back(Binder(*statement, i + 1).Bind(parameters[i]));
@@ -182,6 +201,7 @@ void RunPrepared(sql::Connection& connection, const std::string& sql,
     int count = statement->executeUpdate();
     attempt->took_effect = true;
     attempt->result.rows_affected = count < 0 ? 0 : static_cast<uint64_t>(count);
+    if (!key.empty()) kept.Keep(std::move(key), std::move(statement));
   }
 }
 
@@ -195,7 +215,7 @@ std::variant<ResultSet, StatementFailure> RunStatement(Connection& connection,
     if (parameters.empty()) {
       RunText(raw, sql, &attempt);
     } else {
-      RunPrepared(raw, sql, parameters, &attempt);
+      RunPrepared(raw, connection.statements(), sql, parameters, &attempt);
     }
   });
   if (error) {

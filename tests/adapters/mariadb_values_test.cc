@@ -123,6 +123,66 @@ TEST_P(MariadbValues, RowsAffectedCountsTheRowsThatMatched) {
   EXPECT_EQ(returning.rows_affected, 2u);
 }
 
+TEST_P(MariadbValues, StatementStaysPreparedFromBranchToBranch) {
+  auto prepares = [this] {
+    ResultSet status = MustExecute(*session_, "SHOW SESSION STATUS LIKE 'Com_stmt_prepare'");
+    return std::get<std::string>(status.rows.at(0).at(1));
+  };
+  const std::string update = "UPDATE " + table_ + " SET n = ? WHERE id = ?";
+  MustExecute(*session_, update, {int64_t{5}, int64_t{1}});
+  const std::string before = prepares();
+  ASSERT_TRUE(session_->Rollback());
+  MustStart(*session_, FreshGid());
+  EXPECT_EQ(MustExecute(*session_, update, {int64_t{6}, int64_t{1}}).rows_affected, 1u);
+  EXPECT_EQ(prepares(), before);
+  ResultSet n = MustExecute(*session_, "SELECT n FROM " + table_ + " WHERE id = 1");
+  EXPECT_EQ(n.rows.at(0).at(0), Value(int64_t{6}));
+}
+
+TEST_P(MariadbValues, PreparedStatementFollowsTypesErrorsAndChangesOfItsTable) {
+  const std::string table = "k" + table_;
+  ASSERT_TRUE(
+      server().Execute("CREATE TABLE " + table + " (id INT PRIMARY KEY, v VARCHAR(60))").ok());
+  const std::string insert = "INSERT INTO " + table + " VALUES (?, ?)";
+  const std::vector<Value> values = {std::string("long enough for a buffer"),
+                                     int64_t{7},
+                                     std::monostate{},
+                                     2.5,
+                                     std::string("x"),
+                                     Bytes{"bytes"},
+                                     true,
+                                     std::string("y")};
+  for (size_t i = 0; i < values.size(); ++i) {
+    MustExecute(*session_, insert, {static_cast<int64_t>(i), values[i]});
+  }
+  // A failure does not spoil the next run.
+  MustFail(*session_, insert, {int64_t{0}, std::string("again")}, /*keep_on_error=*/true);
+  MustExecute(*session_, insert, {int64_t{100}, std::string("z")});
+  ResultSet read = MustExecute(*session_, "SELECT v FROM " + table + " ORDER BY id");
+  const std::vector<Row> expected = {{std::string("long enough for a buffer")},
+                                     {std::string("7")},
+                                     {std::monostate{}},
+                                     {std::string("2.5")},
+                                     {std::string("x")},
+                                     {std::string("bytes")},
+                                     {std::string("1")},
+                                     {std::string("y")},
+                                     {std::string("z")}};
+  EXPECT_EQ(read.rows, expected);
+
+  // Prepared before the table changed, run after it.
+  ASSERT_TRUE(session_->Rollback());
+  ASSERT_TRUE(server().Execute("ALTER TABLE " + table + " MODIFY v INT").ok());
+  MustStart(*session_, FreshGid());
+  MustExecute(*session_, insert, {int64_t{200}, std::string("12")});
+  read = MustExecute(*session_, "SELECT v FROM " + table + " WHERE id = 200");
+  EXPECT_EQ(read.rows.at(0).at(0), Value(int64_t{12}));
+  ASSERT_TRUE(session_->Rollback());
+  ASSERT_TRUE(server().Execute("DROP TABLE " + table).ok());
+  MustStart(*session_, FreshGid());
+  MustFail(*session_, insert, {int64_t{300}, std::string("12")});
+}
+
 TEST_P(MariadbValues, WrongNumberOfParametersFailsTheStatement) {
   EXPECT_EQ(MustFail(*session_, "SELECT ?, ?", {int64_t{1}}, true).cause, Cause::kStatementFailed);
   EXPECT_EQ(MustFail(*session_, "SELECT 1", {int64_t{1}}, true).cause, Cause::kStatementFailed);
