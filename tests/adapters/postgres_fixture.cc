@@ -3,10 +3,6 @@
 #include <atomic>
 #include <ostream>
 
-// libpqxx 6 forgets to free the last answer of a connection that broke (some 2 kB each time).
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() { return "leak:libpqxx-6.4.so\n"; }
-
 namespace assent::adapters {
 
 using test_support::PostgresServer;
