@@ -49,10 +49,13 @@ std::vector<Line> Summarize(const std::vector<Measurement>& measurements) {
     const bool known = std::any_of(lines.begin(), lines.end(), [&](const Line& line) {
       return line.mode == m.mode && line.concurrency == m.concurrency;
     });
-    if (!known) lines.push_back({.mode = m.mode, .concurrency = m.concurrency});
+    if (known) continue;
+    // By concurrency, and modes in the order in which they were measured.
+    auto place = std::upper_bound(
+        lines.begin(), lines.end(), m.concurrency,
+        [](auto concurrency, const Line& line) { return concurrency < line.concurrency; });
+    lines.insert(place, {.mode = m.mode, .concurrency = m.concurrency});
   }
-  std::stable_sort(lines.begin(), lines.end(),
-                   [](const Line& a, const Line& b) { return a.concurrency < b.concurrency; });
   for (Line& line : lines) {
     std::vector<double> per_second;
     std::vector<std::chrono::microseconds> p50;
