@@ -67,8 +67,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint, const Tl
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-  // Between two tries gRPC resolves the name anew, by default at most once in 30 s: an endpoint that
-  // came back at once would be missed for that long.
+  // Between two tries gRPC resolves the name anew, by default at most once in 30 s: an endpoint
+  // that came back at once would be missed for that long.
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 100);
   // Repeating is our business: we know which repeats are safe.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);

@@ -8,7 +8,8 @@
 //   8       length payload: text, or a number as 16 hexadecimal digits
 //
 // The first record is kFormat. What stands before kForced is durable; what stands behind it (WILL,
-// DONE, forgets) is not forced, and a power cut may lose any page of it. Pure: bytes in, values out.
+// DONE, forgets) is not forced, and a power cut may lose any page of it. Pure: bytes in, values
+// out.
 #pragma once
 
 #include <cstdint>
