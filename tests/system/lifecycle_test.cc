@@ -131,7 +131,7 @@ TEST_F(Lifecycle, ADatabaseThatIsAwayGetsItsCommitWhenItIsBack) {
   ASSERT_TRUE(transaction.ok());
   ASSERT_TRUE(InsertInPostgres(*transaction, "later").ok());
   ASSERT_TRUE(InsertInMariadb(*transaction, "later").ok());
-  // MariaDB is killed once it has prepared: the agent that holds it stops right after its vote.
+  // Decided, and perhaps not yet applied when MariaDB dies. The walk has each step exactly.
   client::CommitOptions decided;
   decided.ack = client::Acknowledgement::kDecided;
   ASSERT_EQ(transaction->Commit(decided).outcome, Outcome::kCommitted);
