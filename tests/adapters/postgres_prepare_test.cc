@@ -284,6 +284,13 @@ TEST_F(PostgresPrepare, AWaitForTheStandbyBrokenOffIsNoYes) {
 // Cancels that arrive at any moment, also between PREPARE and the look-up, never part the vote from
 // what the server lists.
 TEST_F(PostgresPrepare, TheVoteIsTrueUnderCancels) {
+  // PREPARE takes less time than a cancel needs to arrive, so by luck alone none may ever hit.
+  // A deferred trigger that sleeps runs inside PREPARE.
+  Sql("CREATE TABLE slow (id int)");
+  Sql("CREATE FUNCTION sleep_a_little() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END'");
+  Sql("CREATE CONSTRAINT TRIGGER sleeps AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED "
+      "FOR EACH ROW EXECUTE FUNCTION sleep_a_little()");
   int yes = 0;
   int no = 0;
   int unknown = 0;
@@ -292,6 +299,7 @@ TEST_F(PostgresPrepare, TheVoteIsTrueUnderCancels) {
     Gid gid = NewGid();
     Start(*session, gid);
     Execute(*session, "INSERT INTO t VALUES ($1, 0)", {int64_t{1000 + round}});
+    if (round % 4 == 0) Execute(*session, "INSERT INTO slow VALUES (1)");
     std::atomic<int> cancels = 0;
     std::atomic<bool> stop = false;
     std::thread canceller([&] {
@@ -321,6 +329,8 @@ TEST_F(PostgresPrepare, TheVoteIsTrueUnderCancels) {
       EXPECT_EQ(answer.error.code, "57014") << answer.error;
     }
   }
+  Sql("DROP TABLE slow");
+  Sql("DROP FUNCTION sleep_a_little");
   RecordProperty("yes", yes);
   RecordProperty("no", no);
   RecordProperty("unknown", unknown);
