@@ -116,7 +116,7 @@ class Driver final : public txlog::Listener {
   void Die(Status why);
   void Propose(const Record& record, Term term, Proposal about);
   NodeView View() const;
-  Live LiveOf(const Gtrid& gtrid) const;
+  Live LiveOf(const Gid& gid) const;
   bool Ready() const { return leader_ && own_entry_applied_; }
 
   // driver_clients.cc
@@ -158,6 +158,7 @@ class Driver final : public txlog::Listener {
                      LiveTransaction* live);
   void Deliver(const Gtrid& gtrid, const PhaseTwoEvent& event);
   void Perform(Finishing& finishing, const SendCommit& action);
+  void Perform(Finishing& finishing, const AwaitApplication& action);
   void Perform(Finishing& finishing, const ProposeHeuristic& action);
   void Perform(Finishing& finishing, const ProposeEnd& action);
   void Perform(Finishing& finishing, const Applied& action);

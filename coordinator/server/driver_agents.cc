@@ -64,21 +64,18 @@ void Driver::ResumeWith(AgentRegistry::Link& link) {
     for (const TwoPhase::Branch& branch : live.core.branches()) {
       auto holder = live.holders.find(branch.gid.bqual.branch);
       if (holder == live.holders.end() || holder->second.agent_id != hello.agent_id) continue;
-      const bool preparing = branch.phase == TwoPhase::BranchPhase::kPreparing;
-      const bool open = branch.phase == TwoPhase::BranchPhase::kOpen;
       if (holder->second.incarnation != hello.incarnation) {
-        // What voted yes is in the database and outlives its agent.
-        if (open || preparing) lost.push_back(branch.gid);
-      } else if (preparing) {
+        lost.push_back(branch.gid);
+      } else if (branch.phase == TwoPhase::BranchPhase::kPreparing) {
         link.gathered.prepares.push_back({branch.gid, live.prepare_deadline - now_});
       }
     }
   }
   for (const Gid& gid : lost) {
-    Deliver(gid.gtrid, BranchLost{gid,
-                                  {.cause = kCauseUnknownBranch,
-                                   .database_code = "",
-                                   .message = "agent " + hello.agent_id + " restarted"}});
+    Deliver(gid.gtrid, HolderRestarted{gid,
+                                       {.cause = kCauseUnknownBranch,
+                                        .database_code = "",
+                                        .message = "agent " + hello.agent_id + " restarted"}});
   }
   if (!Ready()) return;
   std::vector<Gtrid> unfinished;
@@ -122,7 +119,9 @@ void Driver::OnRegister(AgentRegistry::Link& link, const RegisterAsked& asked) {
   }
   if (live_.contains(asked.gtrid)) {
     Deliver(asked.gtrid,
-            Register{{link.hello.incarnation, asked.request}, asked.resource, std::nullopt},
+            Register{{link.hello.incarnation, asked.request},
+                     {asked.resource, std::nullopt, link.hello.incarnation},
+                     std::nullopt},
             link.id);
     return;
   }
@@ -157,13 +156,14 @@ void Driver::OnRegister(AgentRegistry::Link& link, const RegisterAsked& asked) {
 void Driver::OnVote(AgentRegistry::Link& link, const VoteCast& vote) {
   ASSENT_FAILPOINT("coord.vote.received");
   if (live_.contains(vote.gid.gtrid)) {
-    Deliver(vote.gid.gtrid, VoteReceived{vote.gid, vote.vote, vote.evidence, vote.failure});
+    Deliver(vote.gid.gtrid,
+            VoteReceived{vote.gid, link.hello.incarnation, vote.vote, vote.evidence, vote.failure});
     return;
   }
   // Too late, or of an older epoch. A vote never makes a transaction; who voted yes holds locks and
   // shall hear at once what the records say.
   if (vote.vote != Vote::kYes) return;
-  const AgentAnswer answer = AnswerAgent(vote.gid, View(), Live::kNone, table_);
+  const AgentAnswer answer = AnswerAgent(vote.gid, View(), LiveOf(vote.gid), table_);
   if (answer == AgentAnswer::kAbort) {
     link.gathered.finishes.push_back({.gid = vote.gid, .commit = false});
   } else if (answer == AgentAnswer::kCommit) {
@@ -241,7 +241,7 @@ bool Driver::RecordStray(Heuristic record) {
 }
 
 void Driver::OnInquiry(AgentRegistry::Link& link, const Gid& gid) {
-  const AgentAnswer answer = AnswerAgent(gid, View(), LiveOf(gid.gtrid), table_);
+  const AgentAnswer answer = AnswerAgent(gid, View(), LiveOf(gid), table_);
   InquiryReply reply{.gid = gid, .answer = answer};
   if (answer == AgentAnswer::kCommit) reply.evidence = table_.EvidenceOf(gid);
   if (answer == AgentAnswer::kHazard) {

@@ -57,6 +57,8 @@ void Driver::Perform(Finishing& finishing, const SendCommit& action) {
       {.gid = action.gid, .commit = true, .evidence = action.evidence});
 }
 
+void Driver::Perform(Finishing& finishing, const AwaitApplication&) { AnswerWaiters(finishing); }
+
 void Driver::Perform(Finishing&, const ProposeHeuristic& action) {
   Heuristic record{.gid = action.gid, .end = action.end, .detail = action.detail};
   Propose(record, term_, HeuristicProposal{record});

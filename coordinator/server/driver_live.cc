@@ -20,8 +20,13 @@ std::string WhyRefused(RegistrationRefusal why, const Gtrid& gtrid) {
     case RegistrationRefusal::kTooManyBranches:
       return "transaction " + ToString(gtrid) + " has " + std::to_string(kBranchesMax) +
              " branches, the most that are allowed";
+    case RegistrationRefusal::kTooManyAttempts:
+      return "a branch of transaction " + ToString(gtrid) + " has had " +
+             std::to_string(kAttemptsMax) + " attempts, the most that are allowed";
     case RegistrationRefusal::kUnknownBranch:
-      return "transaction " + ToString(gtrid) + " has no such branch to try again";
+      return "transaction " + ToString(gtrid) +
+             " has given out no such gid for this resource: `again` names the one that was to be "
+             "prepared";
   }
   return "";
 }
@@ -70,7 +75,8 @@ void Driver::Perform(LiveTransaction& live, const AcknowledgeRegistration& actio
 void Driver::Perform(LiveTransaction& live, const RefuseRegistration& action, LinkId from) {
   AgentRegistry::Link* link = agents_.Find(from);
   if (link == nullptr) return;
-  const bool limit = action.why == RegistrationRefusal::kTooManyBranches;
+  const bool limit = action.why == RegistrationRefusal::kTooManyBranches ||
+                     action.why == RegistrationRefusal::kTooManyAttempts;
   std::string message = WhyRefused(action.why, live.core.gtrid());
   link->gathered.registered.push_back(
       {.request = action.id.request,
