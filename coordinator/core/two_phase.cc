@@ -123,8 +123,7 @@ void TwoPhase::Count(const Ticket& ticket) {
 // another life of it, has prepared under this gid is not the work that was asked for. An app-held
 // branch stands in the database for every agent to see.
 bool TwoPhase::MayVote(const Branch& branch, uint64_t agent_incarnation) {
-  return branch.app_held || branch.holder == agent_incarnation ||
-         MutantOn(Mutant::kStrangerVotes);
+  return branch.app_held || branch.holder == agent_incarnation || MutantOn(Mutant::kStrangerVotes);
 }
 
 std::vector<Action> TwoPhase::On(const RollbackAsked&) {

@@ -81,6 +81,9 @@ void Driver::On(const Timer& timer) {
         AnswerWaiters(it->second);
       }
       break;
+    case TimerKind::kFinishGrace:
+      OnGrace(timer.gtrid);
+      break;
     case TimerKind::kResend:
       OnResend(timer.gtrid);
       break;

@@ -53,21 +53,30 @@ void Driver::On(LinkOpened& event) {
 // Says again what the agent may have missed, and notices what its restart has lost.
 void Driver::ResumeWith(AgentRegistry::Link& link) {
   const AgentHello& hello = link.hello;
-  for (const UnsaidAbort& unsaid : unsaid_aborts_) {
-    if (unsaid.agent_id != hello.agent_id) continue;
-    link.gathered.finishes.push_back({.gid = unsaid.gid, .commit = false});
-  }
-  std::erase_if(unsaid_aborts_,
-                [&](const UnsaidAbort& unsaid) { return unsaid.agent_id == hello.agent_id; });
+  std::erase_if(unsaid_aborts_, [&](const UnsaidAbort& unsaid) {
+    const bool ours = unsaid.app_held ? link.Serves(unsaid.gid.bqual.resource)
+                                      : unsaid.agent_id == hello.agent_id;
+    if (!ours) return false;
+    link.gathered.finishes.push_back(
+        {.gid = unsaid.gid, .commit = false, .app_held = NewsOf(unsaid.app_held)});
+    return true;
+  });
   std::vector<Gid> lost;
   for (auto& [gtrid, live] : live_) {
     for (const TwoPhase::Branch& branch : live.core.branches()) {
-      auto holder = live.holders.find(branch.gid.bqual.branch);
-      if (holder == live.holders.end() || holder->second.agent_id != hello.agent_id) continue;
-      if (holder->second.incarnation != hello.incarnation) {
+      const Holder& holder = live.holders[branch.gid.bqual.branch];
+      const bool preparing = branch.phase == TwoPhase::BranchPhase::kPreparing;
+      if (branch.app_held) {
+        // Another agent may have been asked, and be there to answer.
+        const AgentRegistry::Link* asked = agents_.FindAgent(holder.agent_id);
+        const bool open = asked == nullptr || asked->id == link.id;
+        if (preparing && open && link.Serves(branch.gid.bqual.resource)) TellPrepare(live, branch);
+      } else if (holder.agent_id != hello.agent_id) {
+        continue;
+      } else if (holder.incarnation != hello.incarnation) {
         lost.push_back(branch.gid);
-      } else if (branch.phase == TwoPhase::BranchPhase::kPreparing) {
-        link.gathered.prepares.push_back({branch.gid, live.prepare_deadline - now_});
+      } else if (preparing) {
+        TellPrepare(live, branch);
       }
     }
   }
@@ -92,6 +101,17 @@ void Driver::ResumeWith(AgentRegistry::Link& link) {
 void Driver::On(LinkClosed& event) {
   if (std::optional<AgentHello> hello = agents_.Close(event.link)) {
     LogWarning("agent_disconnected", {{"agent", hello->agent_id}, {"peer", hello->peer}});
+    AskOthers(hello->agent_id);
+  }
+}
+
+// What this agent was asked about app-held branches, any other agent of the resource can answer.
+void Driver::AskOthers(const std::string& agent_id) {
+  for (auto& [gtrid, live] : live_) {
+    for (const TwoPhase::Branch& branch : live.core.branches()) {
+      if (!branch.app_held || branch.phase != TwoPhase::BranchPhase::kPreparing) continue;
+      if (live.holders[branch.gid.bqual.branch].agent_id == agent_id) TellPrepare(live, branch);
+    }
   }
 }
 
@@ -120,8 +140,8 @@ void Driver::OnRegister(AgentRegistry::Link& link, const RegisterAsked& asked) {
   if (live_.contains(asked.gtrid)) {
     Deliver(asked.gtrid,
             Register{{link.hello.incarnation, asked.request},
-                     {asked.resource, std::nullopt, link.hello.incarnation},
-                     std::nullopt},
+                     {asked.resource, AppHeldOf(asked.app_held), link.hello.incarnation},
+                     asked.again},
             link.id);
     return;
   }
@@ -216,7 +236,7 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
       break;
   }
   ASSENT_FAILPOINT("coord.done.before");
-  it->second.agents[gid.bqual.branch] = link.hello.agent_id;
+  NoteAgent(it->second, gid, link.hello.agent_id);
   BranchEnd end = BranchEnd::kCommitted;
   if (report.state == BranchViewState::kHazard) end = BranchEnd::kHazard;
   if (report.state == BranchViewState::kRolledBack ||
@@ -226,6 +246,13 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
   }
   Deliver(gid.gtrid, PhaseTwoEvent{BranchEnded{gid, end, report.detail}});
   ASSENT_FAILPOINT("coord.done.after");
+}
+
+void Driver::NoteAgent(Finishing& finishing, const Gid& gid, const std::string& agent_id) {
+  const uint32_t branch = gid.bqual.branch;
+  if (branch >= kBranchesMax) return;
+  if (finishing.agents.size() <= branch) finishing.agents.resize(branch + 1);
+  finishing.agents[branch] = agent_id;
 }
 
 bool Driver::RecordStray(Heuristic record) {
