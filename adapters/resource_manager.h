@@ -71,6 +71,9 @@ enum class Cause {
   kConfiguration,      // A setting makes the verb impossible or unsafe.
   kMisuse,             // A verb in the wrong state: a bug on our side, or a statement that ended
                        // the transaction behind our back (COMMIT, implicit commit).
+  // App-held branches only; the numbers between are the agent's own (participant-agent/core).
+  kNotPrepared = 18,    // The database does not list the branch: PREPARE failed or never came.
+  kWrongDatabase = 19,  // It is prepared in another database of the same server.
 };
 // "LOCK_TIMEOUT" and so on.
 std::string_view CauseName(Cause cause);
@@ -193,6 +196,17 @@ struct PreparedBranch {
   std::optional<std::chrono::seconds> age;  // Where the database knows (PostgreSQL).
 };
 
+// A branch that an application prepares on a session of its own (docs/protocols.md 5).
+struct AppHeldBranch {
+  Gid gid;
+  std::string connection_id;     // As the server counts its sessions, decimal; may be empty on
+                                 // databases that detach prepared branches.
+  bool finished_by_app = false;  // Its session commits it, once it has heard the decision.
+  // How long ago the session was named, at least: a server that has been up for less has none of
+  // that id that is meant.
+  std::chrono::milliseconds age{0};
+};
+
 // A session set apart for finishing and recovery, never lent to work. Not thread-safe.
 class FinishSession {
  public:
@@ -208,6 +222,29 @@ class FinishSession {
   // and the one configured. Others' are never touched nor returned.
   // UNAVAILABLE: can't tell now. PERMISSION_DENIED, FAILED_PRECONDITION: an administrator must act.
   virtual Result<std::vector<PreparedBranch>> Recover() = 0;
+
+  // Looks app-held branches up, all in one query: the votes, one for each, in order. kYes only for
+  // what a server that has proved to be the primary lists as prepared now; its evidence names the
+  // application's session too, so that Commit and Rollback can close it where the branch is tied to
+  // it. kNo with kNotPrepared or kWrongDatabase says what the listing shows instead. Errors as of
+  // Recover: nobody has voted then.
+  virtual Result<std::vector<PrepareAnswer>> LookUp(const std::vector<AppHeldBranch>& branches) {
+    static_cast<void>(branches);
+    return Status(Code::kUnimplemented, "app-held branches");
+  }
+
+  // The evidence for Rollback of an app-held branch that has not voted: it names the session.
+  virtual Evidence SessionEvidence(const AppHeldBranch& branch) {
+    static_cast<void>(branch);
+    return {};
+  }
+
+  // Whether this agent can finish what `role` prepares (PostgreSQL: membership). INVALID_ARGUMENT
+  // with the remedy if not. An empty role is the agent's own.
+  virtual Status CheckRole(const std::string& role) {
+    static_cast<void>(role);
+    return Status(Code::kUnimplemented, "app-held branches");
+  }
 };
 
 // ---- The resource -------------------------------------------------------------------------------

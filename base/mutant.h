@@ -20,7 +20,14 @@ namespace assent {
   X(kInquiryAbortsLive, "inquiry_aborts_live")       /* 4.3: PENDING answered as ABORT */     \
   X(kEndTooEarly, "end_too_early")                   /* 4.1: END before every DONE */         \
   X(kForgottenIsAbort, "forgotten_is_abort")         /* 16.4: below the watermark */          \
-  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */
+  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */        \
+  X(kVoidTicketCounts, "void_ticket_counts")         /* 5: of a replaced attempt */           \
+  X(kStrangerVotes, "stranger_votes")                /* 5: who holds no session */            \
+  X(kTicketMakesBranch, "ticket_makes_branch")       /* 16.2 */                               \
+  X(kEarlyReportCounts, "early_report_counts")       /* 5: before the decision */             \
+  X(kGraceSkipped, "grace_skipped")                  /* 5: COMMIT before finish_grace */      \
+  X(kAppHeldLost, "app_held_lost")                   /* 5: with its agent */                  \
+  X(kVoidedReaderWins, "voided_reader_wins")         /* 11: what END keeps */
 
 enum class Mutant {
 #define X(id, name) id,

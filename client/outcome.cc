@@ -80,6 +80,10 @@ std::string_view BranchCauseName(BranchCause cause) {
       return "STATEMENT_RUNNING";
     case BranchCause::kUnknownBranch:
       return "UNKNOWN_BRANCH";
+    case BranchCause::kNotPrepared:
+      return "NOT_PREPARED";
+    case BranchCause::kWrongDatabase:
+      return "WRONG_DATABASE";
   }
   return "UNSPECIFIED";
 }
@@ -105,6 +109,8 @@ bool IsRetryable(BranchCause cause) {
     case BranchCause::kConfiguration:
     case BranchCause::kMisuse:
     case BranchCause::kStatementRunning:
+    case BranchCause::kNotPrepared:
+    case BranchCause::kWrongDatabase:
       return false;
   }
   return false;

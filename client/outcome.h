@@ -62,6 +62,8 @@ enum class BranchCause : uint8_t {
   kMisuse = 15,
   kStatementRunning = 16,
   kUnknownBranch = 17,
+  kNotPrepared = 18,
+  kWrongDatabase = 19,
 };
 std::string_view BranchCauseName(BranchCause cause);
 

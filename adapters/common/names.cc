@@ -36,6 +36,10 @@ std::string_view CauseName(Cause cause) {
       return "CONFIGURATION";
     case Cause::kMisuse:
       return "MISUSE";
+    case Cause::kNotPrepared:
+      return "NOT_PREPARED";
+    case Cause::kWrongDatabase:
+      return "WRONG_DATABASE";
   }
   return "NONE";
 }

@@ -45,6 +45,8 @@ Status ToStatus(const WorkError& error) {
     case Cause::kUnavailable:
     case Cause::kNotPrimary:
     case Cause::kMisuse:
+    case Cause::kNotPrepared:
+    case Cause::kWrongDatabase:
       break;
   }
   return Unavailable(std::move(text));

@@ -7,8 +7,8 @@ namespace assent::client::internal {
 
 static_assert(static_cast<int>(AbortCause::kKeyConflict) == v1::ABORT_CAUSE_KEY_CONFLICT);
 static_assert(v1::AbortCause_MAX == v1::ABORT_CAUSE_KEY_CONFLICT);
-static_assert(static_cast<int>(BranchCause::kUnknownBranch) == v1::BRANCH_CAUSE_UNKNOWN_BRANCH);
-static_assert(v1::BranchCause_MAX == v1::BRANCH_CAUSE_UNKNOWN_BRANCH);
+static_assert(static_cast<int>(BranchCause::kWrongDatabase) == v1::BRANCH_CAUSE_WRONG_DATABASE);
+static_assert(v1::BranchCause_MAX == v1::BRANCH_CAUSE_WRONG_DATABASE);
 
 void ToProto(const Value& value, v1::Value* out) {
   struct Write {

@@ -121,8 +121,8 @@ bool DecisionTable::ListsCommit(const Gid& gid) const {
                        [&](const DecidedBranch& b) { return b.bqual == gid.bqual; });
   }
   if (!IsOurs(gid.gtrid) || !HasEndedBit(gid.gtrid)) return false;
-  // Only the attempts that were not the first are kept. Every branch of a committed transaction
-  // that could be prepared has won with one attempt.
+  // Only the attempts that were not the first are kept. A branch that voted read-only at its first
+  // was never prepared, so nobody asks for it.
   uint32_t winner = 1;
   if (auto it = state_.attempts.find(PositionOf(gid.gtrid)); it != state_.attempts.end()) {
     auto branch = it->second.find(gid.bqual.branch);
@@ -187,6 +187,10 @@ void DecisionTable::Shrink(const Unfinished& entry) {
     if (branch.bqual.attempt != 1) {
       state_.attempts[PositionOf(gtrid)][branch.bqual.branch] = branch.bqual.attempt;
     }
+  }
+  if (MutantOn(Mutant::kVoidedReaderWins)) return;
+  for (uint32_t branch : entry.decision.voided_readers) {
+    state_.attempts[PositionOf(gtrid)][branch] = 0;
   }
 }
 

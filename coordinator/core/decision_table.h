@@ -96,7 +96,7 @@ class DecisionTable {
     std::map<Gtrid, Unfinished> unfinished;                  // Committed, END not yet applied.
     std::map<uint64_t, std::map<uint64_t, uint64_t>> ended;  // epoch -> seq/64 -> bits.
     std::map<Position, std::map<uint32_t, uint32_t>>
-        attempts;                        // Ended: branch -> attempt, if not 1.
+        attempts;  // Ended: branch -> the attempt that won, if not 1; 0: none.
     std::map<uint64_t, Position> marks;  // tick -> newest position seen by then.
     std::optional<Position> newest;      // Newest position of any decision applied.
     std::map<std::string, Key> keys;

@@ -46,7 +46,8 @@ AgentAnswer AnswerAgent(const Gid& gid, const NodeView& node, Live live,
       return MutantOn(Mutant::kForgottenIsAbort) ? AgentAnswer::kAbort : AgentAnswer::kHazard;
     case DecisionTable::Word::kUnfinished:
     case DecisionTable::Word::kEnded:
-      return table.ListsCommit(gid) ? AgentAnswer::kCommit : AgentAnswer::kAbort;
+      if (!table.ListsCommit(gid)) return AgentAnswer::kAbort;
+      return live == Live::kLeftToApp ? AgentAnswer::kPending : AgentAnswer::kCommit;
     case DecisionTable::Word::kNoRecord:
       break;
   }
@@ -55,6 +56,9 @@ AgentAnswer AnswerAgent(const Gid& gid, const NodeView& node, Live live,
       return MutantOn(Mutant::kAbortWhileProposing) ? AgentAnswer::kAbort : AgentAnswer::kPending;
     case Live::kActive:
       return MutantOn(Mutant::kInquiryAbortsLive) ? AgentAnswer::kAbort : AgentAnswer::kPending;
+    case Live::kVoid:
+      return AgentAnswer::kAbort;
+    case Live::kLeftToApp:  // Not without a record.
     case Live::kNone:
       break;
   }

@@ -19,11 +19,13 @@ struct NodeView {
   uint64_t next_seq = 0;           // The seq that Begin gives out next in this term.
 };
 
-// The transaction in this leader's memory, if it is there.
+// What this leader's memory adds to the records, of a transaction or of one gid of it.
 enum class Live {
   kNone,
-  kActive,    // ACTIVE or PREPARING.
-  kProposed,  // A commit record is in flight.
+  kActive,     // ACTIVE or PREPARING.
+  kProposed,   // A commit record is in flight.
+  kVoid,       // Alive, but a newer attempt has replaced this gid: no record will ever list it.
+  kLeftToApp,  // Committed, and for finish_grace the application's to commit, not the agent's.
 };
 
 enum class AgentAnswer { kRetry = 1, kForeign, kCommit, kAbort, kPending, kHazard };

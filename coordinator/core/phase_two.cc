@@ -7,8 +7,20 @@
 
 namespace assent::coordinator {
 
-PhaseTwo::PhaseTwo(Decision decision) : decision_(std::move(decision)) {
-  for (const DecidedBranch& branch : decision_.branches) branches_.push_back({.decided = branch});
+PhaseTwo::PhaseTwo(Decision decision, const std::map<uint32_t, AppHeld>& app_held)
+    : decision_(std::move(decision)) {
+  for (const DecidedBranch& decided : decision_.branches) {
+    Branch branch{.decided = decided};
+    if (auto known = app_held.find(decided.bqual.branch); known != app_held.end()) {
+      branch.app_held = known->second;
+      branch.left_to_app = EndedByApp(branch) && !MutantOn(Mutant::kGraceSkipped);
+    }
+    branches_.push_back(std::move(branch));
+  }
+}
+
+bool PhaseTwo::EndedByApp(const Branch& branch) {
+  return branch.app_held && branch.app_held->finisher == Finisher::kApp;
 }
 
 std::vector<PhaseTwoAction> PhaseTwo::Step(const PhaseTwoEvent& event) {
@@ -34,14 +46,46 @@ std::vector<Gid> PhaseTwo::Pending() const {
   return gids;
 }
 
-std::vector<PhaseTwoAction> PhaseTwo::On(const StartPhaseTwo&) { return On(TellAgain{}); }
+bool PhaseTwo::AwaitsAgents() const {
+  return std::any_of(branches_.begin(), branches_.end(), [](const Branch& b) {
+    return b.phase == BranchPhase::kPending && !b.left_to_app;
+  });
+}
+
+bool PhaseTwo::AwaitsApplication() const {
+  return std::any_of(branches_.begin(), branches_.end(), [](const Branch& b) {
+    return b.phase == BranchPhase::kPending && b.left_to_app;
+  });
+}
+
+bool PhaseTwo::IsLeftToApp(const Gid& gid) const {
+  const Branch* branch = Find(gid);
+  return branch != nullptr && branch->phase == BranchPhase::kPending && branch->left_to_app;
+}
+
+std::vector<PhaseTwoAction> PhaseTwo::On(const StartPhaseTwo&) {
+  std::vector<PhaseTwoAction> actions = On(TellAgain{});
+  if (AwaitsApplication()) actions.push_back(AwaitApplication{});
+  return actions;
+}
+
+std::vector<PhaseTwoAction> PhaseTwo::On(const GracePassed&) {
+  std::vector<PhaseTwoAction> actions;
+  for (Branch& branch : branches_) {
+    if (!std::exchange(branch.left_to_app, false) || branch.phase != BranchPhase::kPending) {
+      continue;
+    }
+    actions.push_back(SendCommit{GidOf(branch), branch.decided.evidence, branch.app_held});
+  }
+  return actions;
+}
 
 std::vector<PhaseTwoAction> PhaseTwo::On(const TellAgain& event) {
   std::vector<PhaseTwoAction> actions;
   for (const Branch& branch : branches_) {
-    if (branch.phase != BranchPhase::kPending) continue;
+    if (branch.phase != BranchPhase::kPending || branch.left_to_app) continue;
     if (!event.resource.empty() && branch.decided.bqual.resource != event.resource) continue;
-    actions.push_back(SendCommit{GidOf(branch), branch.decided.evidence});
+    actions.push_back(SendCommit{GidOf(branch), branch.decided.evidence, branch.app_held});
   }
   return actions;
 }
@@ -76,6 +120,14 @@ std::vector<PhaseTwoAction> PhaseTwo::On(const BranchEnded& event) {
   return actions;
 }
 
+std::vector<PhaseTwoAction> PhaseTwo::On(const ApplicationReported& event) {
+  const Branch* branch = Find(event.gid);
+  // What an agent has reported stands: it has looked.
+  if (branch == nullptr || !EndedByApp(*branch) || branch->phase != BranchPhase::kPending)
+    return {};
+  return On(BranchEnded{event.gid, BranchEnd::kCommitted, "committed by the application"});
+}
+
 std::vector<PhaseTwoAction> PhaseTwo::On(const BranchWaits& event) {
   Branch* branch = Find(event.gid);
   if (branch != nullptr && branch->phase == BranchPhase::kPending) branch->detail = event.detail;
@@ -96,12 +148,16 @@ std::vector<PhaseTwoAction> PhaseTwo::On(const HeuristicLogged& event) {
   return actions;
 }
 
-PhaseTwo::Branch* PhaseTwo::Find(const Gid& gid) {
+const PhaseTwo::Branch* PhaseTwo::Find(const Gid& gid) const {
   if (gid.gtrid != decision_.gtrid) return nullptr;
-  for (Branch& branch : branches_) {
+  for (const Branch& branch : branches_) {
     if (branch.decided.bqual == gid.bqual) return &branch;
   }
   return nullptr;
+}
+
+PhaseTwo::Branch* PhaseTwo::Find(const Gid& gid) {
+  return const_cast<Branch*>(std::as_const(*this).Find(gid));
 }
 
 void PhaseTwo::FinishIfNothingPending(std::vector<PhaseTwoAction>& actions) {

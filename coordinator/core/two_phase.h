@@ -17,8 +17,9 @@
 
 namespace assent::coordinator {
 
-// Branches of one transaction. More are refused.
+// Branches of one transaction, and attempts of one branch. More are refused.
 inline constexpr uint32_t kBranchesMax = 64;
+inline constexpr uint32_t kAttemptsMax = 64;
 
 // Names one request to register, so that a repeat is answered alike: chosen by the agent, unique
 // within its incarnation.
@@ -31,14 +32,36 @@ struct RegistrationId {
 
 // ---- What can happen --------------------------------------------------------------------------
 
-// An agent opened (or will open) a session for this transaction. `again` names a branch whose
-// PREPARE had an unclear end: it gets a fresh attempt, and the vote of the old one is void.
+struct NewBranch {
+  std::string resource;
+  std::optional<AppHeld> app_held;
+  // Otherwise: the incarnation of the agent that holds its session. Only its votes count.
+  uint64_t holder = 0;
+};
+// Begin named these branches, at most kBranchesMax. They get the numbers 0, 1, ... in this order.
+struct RegisterAtBegin {
+  std::vector<NewBranch> branches;
+};
+// An agent opened (or will open) a session for this transaction, or the application named one of
+// its own. `again` is a gid of this transaction whose PREPARE had an unclear end: its branch gets a
+// fresh attempt, and the vote of the old one is void.
 struct Register {
   RegistrationId id;
-  std::string resource;
-  std::optional<uint32_t> again;
+  NewBranch branch;
+  std::optional<Gid> again;
 };
-struct CommitAsked {};
+// A vote that the application hands in: the agent gave it before Commit.
+struct Ticket {
+  Gid gid;
+  uint64_t agent_incarnation = 0;  // Of the agent that gave it.
+  std::string evidence;
+  bool read_only = false;  // Otherwise: yes.
+};
+// Again with more tickets while votes are awaited: those count too. A ticket never adds a branch,
+// and counts only for the newest attempt of one.
+struct CommitAsked {
+  std::vector<Ticket> tickets;
+};
 struct RollbackAsked {};
 // The transaction's own deadline, for which Commit must arrive in time.
 struct DeadlinePassed {};
@@ -48,12 +71,18 @@ struct PrepareTimedOut {
 };
 struct VoteReceived {
   Gid gid;
+  uint64_t agent_incarnation = 0;
   Vote vote = Vote::kNo;
   std::string evidence;
   BranchFailure failure;
 };
-// An unprepared branch is gone: its session, or its agent's incarnation.
+// A branch is gone before it was decided: the agent says so.
 struct BranchLost {
+  Gid gid;
+  BranchFailure failure;
+};
+// The agent that holds a branch's session is there with another incarnation.
+struct HolderRestarted {
   Gid gid;
   BranchFailure failure;
 };
@@ -69,9 +98,9 @@ struct ProposalInDoubt {};
 // An entry or snapshot of a later term was applied here, and our record was not among those before.
 struct LaterTermApplied {};
 
-using Event = std::variant<Register, CommitAsked, RollbackAsked, DeadlinePassed, PrepareTimedOut,
-                           VoteReceived, BranchLost, DecisionApplied, ProposalRefused,
-                           ProposalInDoubt, LaterTermApplied>;
+using Event = std::variant<RegisterAtBegin, Register, CommitAsked, RollbackAsked, DeadlinePassed,
+                           PrepareTimedOut, VoteReceived, BranchLost, HolderRestarted,
+                           DecisionApplied, ProposalRefused, ProposalInDoubt, LaterTermApplied>;
 
 // ---- What must happen next, in this order -------------------------------------------------------
 
@@ -82,7 +111,8 @@ struct AcknowledgeRegistration {
 enum class RegistrationRefusal {
   kNotActive,        // Commit or Rollback arrived, or the deadline passed.
   kTooManyBranches,  // kBranchesMax.
-  kUnknownBranch,    // `again` names no branch of this resource.
+  kTooManyAttempts,  // kAttemptsMax.
+  kUnknownBranch,    // `again` names no branch of this transaction and resource.
 };
 struct RefuseRegistration {
   RegistrationId id;
@@ -90,12 +120,14 @@ struct RefuseRegistration {
 };
 struct SendPrepare {
   Gid gid;
+  std::optional<AppHeld> app_held;
 };
 struct ProposeCommit {
   Decision decision;
 };
 struct SendAbort {
   Gid gid;
+  std::optional<AppHeld> app_held;
 };
 // The outcome is known: tell every client that waits, now or later. The transaction may be dropped
 // from the live table after this (a commit goes on in phase two).
@@ -117,6 +149,8 @@ class TwoPhase {
   enum class BranchPhase { kOpen, kPreparing, kYes, kReadOnly, kFailed };
   struct Branch {
     Gid gid;  // The newest attempt.
+    std::optional<AppHeld> app_held;
+    uint64_t holder = 0;  // As in NewBranch.
     BranchPhase phase = BranchPhase::kOpen;
     std::string evidence;
     BranchFailure failure;
@@ -136,8 +170,11 @@ class TwoPhase {
   const std::optional<AbortReason>& abort() const { return abort_; }
   // Branches whose vote is still awaited.
   std::vector<Gid> Awaited() const;
+  // An attempt that was replaced by a newer one: it will never be committed.
+  bool IsVoid(const Gid& gid) const;
 
  private:
+  std::vector<Action> On(const RegisterAtBegin& event);
   std::vector<Action> On(const Register& event);
   std::vector<Action> On(const CommitAsked& event);
   std::vector<Action> On(const RollbackAsked& event);
@@ -145,12 +182,18 @@ class TwoPhase {
   std::vector<Action> On(const PrepareTimedOut& event);
   std::vector<Action> On(const VoteReceived& event);
   std::vector<Action> On(const BranchLost& event);
+  std::vector<Action> On(const HolderRestarted& event);
   std::vector<Action> On(const DecisionApplied& event);
   std::vector<Action> On(const ProposalRefused& event);
   std::vector<Action> On(const ProposalInDoubt& event);
   std::vector<Action> On(const LaterTermApplied& event);
 
   Branch* Find(const Gid& gid);
+  bool WasGivenOut(const Gid& gid) const;
+  static bool MayVote(const Branch& branch, uint64_t agent_incarnation);
+  const Gid& Add(const NewBranch& asked);
+  std::vector<Action> RegisterAgain(const Register& event);
+  void Count(const Ticket& ticket);
   std::vector<Action> Abort(AbortReason reason);
   std::vector<Action> DecideIfAllVoted();
   // Once the commit record is on its way to the log, nothing but the log can abort.

@@ -1,4 +1,4 @@
-// Words that the coordinator's pure cores share. Values only; standard library and base/ids.h only.
+// Words that the coordinator's pure cores share. Values only.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
 
 namespace assent::coordinator {
@@ -49,6 +50,20 @@ struct AbortReason {
 
 enum class Vote { kYes, kReadOnly, kNo };
 
+// Who ends an app-held branch once it is decided; the numbers are those of assent.v1.Finisher.
+enum class Finisher { kAgent = 1, kApp = 2 };
+
+// What makes a branch app-held: the application's own session works on it and prepares it
+// (docs/protocols.md section 5). The core looks at the finisher only; the rest it carries to the
+// agent, which need not remember anything of such a branch.
+struct AppHeld {
+  std::string connection_id;  // As the database counts its sessions; may be empty.
+  Finisher finisher = Finisher::kAgent;
+  MonotonicTime named{};  // The session had this id then, or before.
+
+  bool operator==(const AppHeld&) const = default;
+};
+
 // A branch of a commit decision: exactly the gid that voted yes, and what its vote carried.
 struct DecidedBranch {
   Bqual bqual;
@@ -62,6 +77,9 @@ struct Decision {
   Gtrid gtrid;
   std::vector<DecidedBranch> branches;
   std::string client_key;  // Empty: none.
+  // Numbers of branches that voted read-only after an earlier attempt of theirs was voided: that
+  // one may be prepared somewhere, and no attempt of theirs is ever to be committed.
+  std::vector<uint32_t> voided_readers{};
 
   bool operator==(const Decision&) const = default;
 };

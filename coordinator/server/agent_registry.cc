@@ -132,7 +132,10 @@ std::optional<Refusal> AgentRegistry::Open(const LinkOpened& opened, const Group
   link.since = now;
   by_agent_[hello.agent_id] = link.id;
   links_.emplace(link.id, std::move(link));
-  for (const ServedResource& served : hello.resources) known_[served.name] = served;
+  for (const ServedResource& served : hello.resources) {
+    known_[served.name] = served;
+    by_resource_[served.name].push_back(opened.link);
+  }
   return std::nullopt;
 }
 
@@ -141,6 +144,11 @@ std::optional<AgentHello> AgentRegistry::Close(LinkId link) {
   if (it == links_.end()) return std::nullopt;
   AgentHello hello = std::move(it->second.hello);
   by_agent_.erase(hello.agent_id);
+  for (const ServedResource& served : hello.resources) {
+    auto serving = by_resource_.find(served.name);
+    std::erase(serving->second, link);
+    if (serving->second.empty()) by_resource_.erase(serving);
+  }
   links_.erase(it);
   return hello;
 }
@@ -149,6 +157,7 @@ void AgentRegistry::CloseAll(const Status& why) {
   for (auto& [id, link] : links_) link.outbox->Close(why);
   links_.clear();
   by_agent_.clear();
+  by_resource_.clear();
 }
 
 AgentRegistry::Link* AgentRegistry::Find(LinkId link) {
@@ -164,10 +173,28 @@ AgentRegistry::Link* AgentRegistry::FindAgent(const std::string& agent_id) {
 AgentRegistry::Link* AgentRegistry::Serving(const std::string& resource,
                                             const std::string& preferred) {
   if (Link* link = FindAgent(preferred); link != nullptr && link->Serves(resource)) return link;
-  for (auto& [id, link] : links_) {
-    if (link.Serves(resource)) return &link;
+  const std::vector<LinkId>& serving = ServingLinks(resource);
+  return serving.empty() ? nullptr : Find(serving.front());
+}
+
+AgentRegistry::Link* AgentRegistry::OnlyOneServing(const std::string& resource) {
+  const std::vector<LinkId>& serving = ServingLinks(resource);
+  return serving.size() == 1 ? Find(serving.front()) : nullptr;
+}
+
+AgentRegistry::Link* AgentRegistry::FindIncarnation(const std::string& resource,
+                                                    uint64_t incarnation) {
+  for (LinkId id : ServingLinks(resource)) {
+    Link* link = Find(id);
+    if (link->hello.incarnation == incarnation) return link;
   }
   return nullptr;
+}
+
+const std::vector<LinkId>& AgentRegistry::ServingLinks(const std::string& resource) const {
+  static const std::vector<LinkId> kNone;
+  auto it = by_resource_.find(resource);
+  return it == by_resource_.end() ? kNone : it->second;
 }
 
 const ServedResource* AgentRegistry::Known(const std::string& resource) const {
@@ -176,9 +203,7 @@ const ServedResource* AgentRegistry::Known(const std::string& resource) const {
 }
 
 uint32_t AgentRegistry::AgentsOf(const std::string& resource) const {
-  uint32_t count = 0;
-  for (const auto& [id, link] : links_) count += link.Serves(resource) ? 1 : 0;
-  return count;
+  return static_cast<uint32_t>(ServingLinks(resource).size());
 }
 
 void AgentRegistry::Flush() {

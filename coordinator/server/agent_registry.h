@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -44,6 +45,10 @@ class AgentRegistry {
   Link* FindAgent(const std::string& agent_id);
   // A link to an agent that serves `resource`: `preferred` if it is among them.
   Link* Serving(const std::string& resource, const std::string& preferred);
+  // The one agent that serves `resource`; null if there are none or several.
+  Link* OnlyOneServing(const std::string& resource);
+  // The agent of this incarnation, if it serves `resource`.
+  Link* FindIncarnation(const std::string& resource, uint64_t incarnation);
   std::map<LinkId, Link>& links() { return links_; }
   const std::map<LinkId, Link>& links() const { return links_; }
 
@@ -59,9 +64,13 @@ class AgentRegistry {
   std::optional<Refusal> CheckHello(const AgentHello& hello, const GroupStart& group) const;
   std::optional<Refusal> CheckIdentities(const AgentHello& hello) const;
 
+  // Links that serve the resource, oldest first.
+  const std::vector<LinkId>& ServingLinks(const std::string& resource) const;
+
   const Limits& limits_;
   std::map<LinkId, Link> links_;
-  std::map<std::string, LinkId> by_agent_;
+  std::unordered_map<std::string, LinkId> by_agent_;
+  std::unordered_map<std::string, std::vector<LinkId>> by_resource_;
   std::map<std::string, ServedResource> known_;
 };
 

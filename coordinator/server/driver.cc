@@ -81,6 +81,9 @@ void Driver::On(const Timer& timer) {
         AnswerWaiters(it->second);
       }
       break;
+    case TimerKind::kFinishGrace:
+      OnGrace(timer.gtrid);
+      break;
     case TimerKind::kResend:
       OnResend(timer.gtrid);
       break;
@@ -123,10 +126,15 @@ NodeView Driver::View() const {
           .next_seq = next_seq_};
 }
 
-Live Driver::LiveOf(const Gtrid& gtrid) const {
-  auto it = live_.find(gtrid);
-  if (it == live_.end()) return Live::kNone;
-  return it->second.core.phase() == TwoPhase::Phase::kProposed ? Live::kProposed : Live::kActive;
+Live Driver::LiveOf(const Gid& gid) const {
+  if (auto it = live_.find(gid.gtrid); it != live_.end()) {
+    const TwoPhase& core = it->second.core;
+    if (core.IsVoid(gid)) return Live::kVoid;
+    return core.phase() == TwoPhase::Phase::kProposed ? Live::kProposed : Live::kActive;
+  }
+  auto it = finishing_.find(gid.gtrid);
+  const bool left = it != finishing_.end() && it->second.core.IsLeftToApp(gid);
+  return left ? Live::kLeftToApp : Live::kNone;
 }
 
 void Driver::ShutDown() {

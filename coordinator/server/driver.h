@@ -70,6 +70,7 @@ class Driver final : public txlog::Listener {
   void HandlePending();
 
  private:
+  // The agent that holds the session of a branch. Of an app-held one: that looks after it for now.
   struct Holder {
     std::string agent_id;
     uint64_t incarnation = 0;
@@ -89,7 +90,7 @@ class Driver final : public txlog::Listener {
     std::optional<TimerQueue::Id> prepare_timer;
     std::vector<CommitWaiter> committers;
     std::vector<Reply<RollbackAnswer>> rollbackers;
-    std::map<uint32_t, Holder> holders;  // By branch: who holds its session.
+    std::vector<Holder> holders;  // By number of the branch.
   };
   // COMMITTED, END not yet applied.
   struct Finishing {
@@ -99,11 +100,13 @@ class Driver final : public txlog::Listener {
     Duration resend{};
     // Finishing it is worth a line in the log: it was found after a start, or had to be told again.
     bool recovering = false;
+    std::optional<TimerQueue::Id> grace_timer;
     std::optional<TimerQueue::Id> resend_timer;
     std::optional<TimerQueue::Id> apply_timer;
     std::optional<TimerQueue::Id> heuristic_timer;  // One, however many reports were refused.
     std::vector<CommitWaiter> waiters;
-    std::map<uint32_t, std::string> agents;  // By branch: who held it, then who finished it.
+    // By number of the branch: who held it, then who finished it. May be shorter, or name nobody.
+    std::vector<std::string> agents;
   };
   using LiveMap = std::unordered_map<Gtrid, LiveTransaction>;
   using FinishingMap = std::unordered_map<Gtrid, Finishing>;
@@ -116,16 +119,21 @@ class Driver final : public txlog::Listener {
   void Die(Status why);
   void Propose(const Record& record, Term term, Proposal about);
   NodeView View() const;
-  Live LiveOf(const Gtrid& gtrid) const;
+  Live LiveOf(const Gid& gid) const;
   bool Ready() const { return leader_ && own_entry_applied_; }
 
   // driver_clients.cc
   void On(BeginCall& call);
   void On(CommitCall& call);
+  void On(ReportCall& call);
   void On(RollbackCall& call);
   void On(ForgetCall& call);
   void ProposeForget(ForgetCall& call);
   std::optional<Refusal> RefuseBegin(const BeginCall& call);
+  std::optional<Refusal> RefuseBranch(const BranchAsked& asked) const;
+  std::vector<BegunBranch> RegisterAtBegin(LiveTransaction& live, const BeginCall& call);
+  void NoteReports(const std::vector<Gid>& gids);
+  void NoteWhoLooked(LiveTransaction& live, const std::vector<Ticket>& tickets);
   Refusal RefusalFor(ClientAnswer answer, const Gtrid& gtrid) const;
   void CommitAgain(CommitCall& call);
 
@@ -134,6 +142,7 @@ class Driver final : public txlog::Listener {
   void On(ListCall& call);
   void On(StatusCall& call);
   TransactionView ViewOf(const LiveTransaction& live) const;
+  std::string DetailOf(const LiveTransaction& live, const TwoPhase::Branch& branch) const;
   TransactionView ViewOf(const Finishing& finishing) const;
   // Of a gtrid that is neither live nor unfinished, and of the strays it left.
   TransactionView ViewOfStrays(const Gtrid& gtrid, const std::vector<Heuristic>& strays) const;
@@ -151,6 +160,10 @@ class Driver final : public txlog::Listener {
   static void Say(const CommitWaiter& waiter, CommitAnswer answer);
   void DestroyLive(const std::string& why);
   AgentRegistry::Link* LinkOfHolder(const LiveTransaction& live, const Gid& gid);
+  AgentRegistry::Link* LinkFor(const LiveTransaction& live, const TwoPhase::Branch& branch);
+  void TellPrepare(LiveTransaction& live, const TwoPhase::Branch& branch);
+  std::optional<AppHeldNews> NewsOf(const std::optional<AppHeld>& app_held) const;
+  std::optional<AppHeld> AppHeldOf(const std::optional<AppHeldNews>& news) const;
   void OnPrepareTimeout(const Gtrid& gtrid);
 
   // driver_finishing.cc
@@ -158,16 +171,20 @@ class Driver final : public txlog::Listener {
                      LiveTransaction* live);
   void Deliver(const Gtrid& gtrid, const PhaseTwoEvent& event);
   void Perform(Finishing& finishing, const SendCommit& action);
+  void Perform(Finishing& finishing, const AwaitApplication& action);
   void Perform(Finishing& finishing, const ProposeHeuristic& action);
   void Perform(Finishing& finishing, const ProposeEnd& action);
   void Perform(Finishing& finishing, const Applied& action);
   void Perform(Finishing& finishing, const ForgetAtAgent& action);
   CommitAnswer CommittedAnswer(const Finishing& finishing) const;
-  std::string WaitsFor(const PhaseTwo::Branch& branch) const;
+  std::string WaitsFor(const Finishing& finishing, const PhaseTwo::Branch& branch) const;
+  AgentRegistry::Link* LinkFor(const Finishing& finishing, const Bqual& bqual);
   void AnswerWaiters(Finishing& finishing);
+  void OnGrace(const Gtrid& gtrid);
   void OnResend(const Gtrid& gtrid);
   void FlushEnds();
   void DropFinishing(const Gtrid& gtrid);
+  void CancelTimers(const Finishing& finishing);
   void DestroyFinishing();
 
   // driver_log.cc
@@ -204,6 +221,8 @@ class Driver final : public txlog::Listener {
   void OnLost(const LostReported& lost);
   void OnFinished(AgentRegistry::Link& link, const FinishReported& report);
   void OnInquiry(AgentRegistry::Link& link, const Gid& gid);
+  void AskOthers(const std::string& agent_id);
+  static void NoteAgent(Finishing& finishing, const Gid& gid, const std::string& agent_id);
   void ResumeWith(AgentRegistry::Link& link);
 
   const Limits limits_;
@@ -237,11 +256,13 @@ class Driver final : public txlog::Listener {
   std::optional<TimerQueue::Id> flush_ends_timer_;
   bool tick_set_ = false;
   std::map<Gtrid, std::vector<Reply<ForgetAnswer>>> forgetters_;
-  // ABORTs whose agent had no link: said when it dials again. Bounded; the oldest are dropped
-  // first, since their agent may never come back.
+  // ABORTs whose agent had no link: said when it dials again, or, of an app-held branch, to the
+  // next that serves its resource. Bounded; the oldest are dropped first, since their agent may
+  // never come back.
   struct UnsaidAbort {
     std::string agent_id;
     Gid gid;
+    std::optional<AppHeld> app_held;
   };
   std::deque<UnsaidAbort> unsaid_aborts_;
 };

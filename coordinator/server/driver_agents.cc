@@ -53,32 +53,38 @@ void Driver::On(LinkOpened& event) {
 // Says again what the agent may have missed, and notices what its restart has lost.
 void Driver::ResumeWith(AgentRegistry::Link& link) {
   const AgentHello& hello = link.hello;
-  for (const UnsaidAbort& unsaid : unsaid_aborts_) {
-    if (unsaid.agent_id != hello.agent_id) continue;
-    link.gathered.finishes.push_back({.gid = unsaid.gid, .commit = false});
-  }
-  std::erase_if(unsaid_aborts_,
-                [&](const UnsaidAbort& unsaid) { return unsaid.agent_id == hello.agent_id; });
+  std::erase_if(unsaid_aborts_, [&](const UnsaidAbort& unsaid) {
+    const bool ours = unsaid.app_held ? link.Serves(unsaid.gid.bqual.resource)
+                                      : unsaid.agent_id == hello.agent_id;
+    if (!ours) return false;
+    link.gathered.finishes.push_back(
+        {.gid = unsaid.gid, .commit = false, .app_held = NewsOf(unsaid.app_held)});
+    return true;
+  });
   std::vector<Gid> lost;
   for (auto& [gtrid, live] : live_) {
     for (const TwoPhase::Branch& branch : live.core.branches()) {
-      auto holder = live.holders.find(branch.gid.bqual.branch);
-      if (holder == live.holders.end() || holder->second.agent_id != hello.agent_id) continue;
+      const Holder& holder = live.holders[branch.gid.bqual.branch];
       const bool preparing = branch.phase == TwoPhase::BranchPhase::kPreparing;
-      const bool open = branch.phase == TwoPhase::BranchPhase::kOpen;
-      if (holder->second.incarnation != hello.incarnation) {
-        // What voted yes is in the database and outlives its agent.
-        if (open || preparing) lost.push_back(branch.gid);
+      if (branch.app_held) {
+        // Another agent may have been asked, and be there to answer.
+        const AgentRegistry::Link* asked = agents_.FindAgent(holder.agent_id);
+        const bool open = asked == nullptr || asked->id == link.id;
+        if (preparing && open && link.Serves(branch.gid.bqual.resource)) TellPrepare(live, branch);
+      } else if (holder.agent_id != hello.agent_id) {
+        continue;
+      } else if (holder.incarnation != hello.incarnation) {
+        lost.push_back(branch.gid);
       } else if (preparing) {
-        link.gathered.prepares.push_back({branch.gid, live.prepare_deadline - now_});
+        TellPrepare(live, branch);
       }
     }
   }
   for (const Gid& gid : lost) {
-    Deliver(gid.gtrid, BranchLost{gid,
-                                  {.cause = kCauseUnknownBranch,
-                                   .database_code = "",
-                                   .message = "agent " + hello.agent_id + " restarted"}});
+    Deliver(gid.gtrid, HolderRestarted{gid,
+                                       {.cause = kCauseUnknownBranch,
+                                        .database_code = "",
+                                        .message = "agent " + hello.agent_id + " restarted"}});
   }
   if (!Ready()) return;
   std::vector<Gtrid> unfinished;
@@ -95,6 +101,17 @@ void Driver::ResumeWith(AgentRegistry::Link& link) {
 void Driver::On(LinkClosed& event) {
   if (std::optional<AgentHello> hello = agents_.Close(event.link)) {
     LogWarning("agent_disconnected", {{"agent", hello->agent_id}, {"peer", hello->peer}});
+    AskOthers(hello->agent_id);
+  }
+}
+
+// What this agent was asked about app-held branches, any other agent of the resource can answer.
+void Driver::AskOthers(const std::string& agent_id) {
+  for (auto& [gtrid, live] : live_) {
+    for (const TwoPhase::Branch& branch : live.core.branches()) {
+      if (!branch.app_held || branch.phase != TwoPhase::BranchPhase::kPreparing) continue;
+      if (live.holders[branch.gid.bqual.branch].agent_id == agent_id) TellPrepare(live, branch);
+    }
   }
 }
 
@@ -122,7 +139,9 @@ void Driver::OnRegister(AgentRegistry::Link& link, const RegisterAsked& asked) {
   }
   if (live_.contains(asked.gtrid)) {
     Deliver(asked.gtrid,
-            Register{{link.hello.incarnation, asked.request}, asked.resource, std::nullopt},
+            Register{{link.hello.incarnation, asked.request},
+                     {asked.resource, AppHeldOf(asked.app_held), link.hello.incarnation},
+                     asked.again},
             link.id);
     return;
   }
@@ -157,13 +176,14 @@ void Driver::OnRegister(AgentRegistry::Link& link, const RegisterAsked& asked) {
 void Driver::OnVote(AgentRegistry::Link& link, const VoteCast& vote) {
   ASSENT_FAILPOINT("coord.vote.received");
   if (live_.contains(vote.gid.gtrid)) {
-    Deliver(vote.gid.gtrid, VoteReceived{vote.gid, vote.vote, vote.evidence, vote.failure});
+    Deliver(vote.gid.gtrid,
+            VoteReceived{vote.gid, link.hello.incarnation, vote.vote, vote.evidence, vote.failure});
     return;
   }
   // Too late, or of an older epoch. A vote never makes a transaction; who voted yes holds locks and
   // shall hear at once what the records say.
   if (vote.vote != Vote::kYes) return;
-  const AgentAnswer answer = AnswerAgent(vote.gid, View(), Live::kNone, table_);
+  const AgentAnswer answer = AnswerAgent(vote.gid, View(), LiveOf(vote.gid), table_);
   if (answer == AgentAnswer::kAbort) {
     link.gathered.finishes.push_back({.gid = vote.gid, .commit = false});
   } else if (answer == AgentAnswer::kCommit) {
@@ -216,7 +236,7 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
       break;
   }
   ASSENT_FAILPOINT("coord.done.before");
-  it->second.agents[gid.bqual.branch] = link.hello.agent_id;
+  NoteAgent(it->second, gid, link.hello.agent_id);
   BranchEnd end = BranchEnd::kCommitted;
   if (report.state == BranchViewState::kHazard) end = BranchEnd::kHazard;
   if (report.state == BranchViewState::kRolledBack ||
@@ -226,6 +246,13 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
   }
   Deliver(gid.gtrid, PhaseTwoEvent{BranchEnded{gid, end, report.detail}});
   ASSENT_FAILPOINT("coord.done.after");
+}
+
+void Driver::NoteAgent(Finishing& finishing, const Gid& gid, const std::string& agent_id) {
+  const uint32_t branch = gid.bqual.branch;
+  if (branch >= kBranchesMax) return;
+  if (finishing.agents.size() <= branch) finishing.agents.resize(branch + 1);
+  finishing.agents[branch] = agent_id;
 }
 
 bool Driver::RecordStray(Heuristic record) {
@@ -241,7 +268,7 @@ bool Driver::RecordStray(Heuristic record) {
 }
 
 void Driver::OnInquiry(AgentRegistry::Link& link, const Gid& gid) {
-  const AgentAnswer answer = AnswerAgent(gid, View(), LiveOf(gid.gtrid), table_);
+  const AgentAnswer answer = AnswerAgent(gid, View(), LiveOf(gid), table_);
   InquiryReply reply{.gid = gid, .answer = answer};
   if (answer == AgentAnswer::kCommit) reply.evidence = table_.EvidenceOf(gid);
   if (answer == AgentAnswer::kHazard) {

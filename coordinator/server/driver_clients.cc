@@ -5,6 +5,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "coordinator/server/driver.h"
 
 namespace assent::coordinator {
@@ -40,6 +41,14 @@ std::optional<Refusal> Driver::RefuseBegin(const BeginCall& call) {
                    kLimitRetryMs,
                    {}};
   }
+  if (call.branches.size() > kBranchesMax) {
+    return Refusal{InvalidArgument("branches has " + std::to_string(call.branches.size()) +
+                                   " entries, at most " + std::to_string(kBranchesMax) +
+                                   " branches can make one transaction")};
+  }
+  for (const BranchAsked& asked : call.branches) {
+    if (auto refusal = RefuseBranch(asked)) return refusal;
+  }
   if (call.client_key.empty()) return std::nullopt;
   if (auto it = live_keys_.find(call.client_key); it != live_keys_.end()) {
     return Refusal{
@@ -60,7 +69,55 @@ std::optional<Refusal> Driver::RefuseBegin(const BeginCall& call) {
   return std::nullopt;
 }
 
+std::optional<Refusal> Driver::RefuseBranch(const BranchAsked& asked) const {
+  const ServedResource* known = agents_.Known(asked.resource);
+  if (known == nullptr) {
+    return Refusal{NotFound("resource '" + asked.resource +
+                            "': no agent has served it since this coordinator started; mend the "
+                            "name, or start its agent"),
+                   Reason::kUnknownResource,
+                   0,
+                   {}};
+  }
+  // Whether MySQL ties branches to sessions is a setting: its agent looks.
+  if (asked.app_held && asked.app_held->connection_id.empty() && known->kind == "mariadb") {
+    return Refusal{InvalidArgument("resource " + asked.resource +
+                                   ": app_held needs connection_id, since MariaDB ties a prepared "
+                                   "branch to its session: SELECT CONNECTION_ID() names it")};
+  }
+  return std::nullopt;
+}
+
+std::vector<BegunBranch> Driver::RegisterAtBegin(LiveTransaction& live, const BeginCall& call) {
+  std::vector<BegunBranch> begun;
+  coordinator::RegisterAtBegin event;
+  std::vector<size_t> registered;  // Of `begun`, in the order of branch numbers.
+  for (const BranchAsked& asked : call.branches) {
+    begun.push_back({.resource = asked.resource,
+                     .kind = KindOf(asked.resource),
+                     .app_held = asked.app_held.has_value()});
+    NewBranch branch{.resource = asked.resource, .app_held = AppHeldOf(asked.app_held)};
+    Holder holder;
+    if (!branch.app_held) {
+      // Nobody can tell which of several agents will be asked to open it.
+      const AgentRegistry::Link* link = agents_.OnlyOneServing(asked.resource);
+      if (link == nullptr) continue;
+      holder = {link->hello.agent_id, link->hello.incarnation};
+      branch.holder = link->hello.incarnation;
+    }
+    registered.push_back(begun.size() - 1);
+    live.holders.push_back(std::move(holder));
+    event.branches.push_back(std::move(branch));
+  }
+  live.core.Step(event);
+  for (const TwoPhase::Branch& branch : live.core.branches()) {
+    begun[registered[branch.gid.bqual.branch]].gid = branch.gid;
+  }
+  return begun;
+}
+
 void Driver::On(BeginCall& call) {
+  NoteReports(call.finished);
   if (Ready() && !call.client_key.empty()) {
     if (const DecisionTable::Key* known = table_.FindKey(call.client_key)) {
       call.reply(BeginAnswer{.gtrid = known->gtrid, .committed_before = true});
@@ -83,13 +140,51 @@ void Driver::On(BeginCall& call) {
   live.begun = now_;
   live.deadline = now_ + timeout;
   live.deadline_timer = timers_.Add(live.deadline, {TimerKind::kDeadline, gtrid});
+  BeginAnswer answer{.gtrid = gtrid, .remaining = timeout};
+  if (!call.branches.empty()) answer.branches = RegisterAtBegin(live, call);
   live_.emplace(gtrid, std::move(live));
   if (!call.client_key.empty()) live_keys_.emplace(std::move(call.client_key), gtrid);
   ASSENT_FAILPOINT("coord.begin.before_reply");
-  call.reply(BeginAnswer{.gtrid = std::move(gtrid), .remaining = timeout});
+  call.reply(std::move(answer));
+}
+
+// Only what is decided can have been committed by anybody who keeps the rules: a report about
+// anything else says nothing, above all it is no vote.
+void Driver::NoteReports(const std::vector<Gid>& gids) {
+  for (const Gid& gid : gids) {
+    if (MutantOn(Mutant::kEarlyReportCounts)) {
+      Deliver(gid.gtrid, VoteReceived{.gid = gid, .vote = Vote::kYes});
+    }
+    Deliver(gid.gtrid, PhaseTwoEvent{ApplicationReported{gid}});
+  }
+}
+
+void Driver::On(ReportCall& call) {
+  if (!Ready()) {
+    call.reply(NotLeading());
+    return;
+  }
+  NoteReports(call.gids);
+  call.reply(ReportAnswer{});
+}
+
+// Phase two of an app-held branch goes first to the agent that saw it prepared.
+void Driver::NoteWhoLooked(LiveTransaction& live, const std::vector<Ticket>& tickets) {
+  for (const Ticket& ticket : tickets) {
+    const Bqual& bqual = ticket.gid.bqual;
+    if (bqual.branch >= live.core.branches().size()) continue;
+    const TwoPhase::Branch& branch = live.core.branches()[bqual.branch];
+    if (!branch.app_held || branch.gid != ticket.gid) continue;
+    const AgentRegistry::Link* link =
+        agents_.FindIncarnation(bqual.resource, ticket.agent_incarnation);
+    if (link != nullptr) {
+      live.holders[bqual.branch] = {link->hello.agent_id, link->hello.incarnation};
+    }
+  }
 }
 
 void Driver::On(CommitCall& call) {
+  NoteReports(call.finished);
   auto it = live_.find(call.gtrid);
   if (it == live_.end()) {
     CommitAgain(call);
@@ -108,10 +203,12 @@ void Driver::On(CommitCall& call) {
   const bool first = live.core.phase() == TwoPhase::Phase::kActive;
   if (first) live.prepare_deadline = now_ + limits_.prepare_timeout;
   live.committers.push_back({call.wait_for_applied, std::move(call.reply)});
-  Deliver(call.gtrid, CommitAsked{});
-  // Settled at once if it had no branches.
+  NoteWhoLooked(live, call.tickets);
+  Deliver(call.gtrid, CommitAsked{std::move(call.tickets)});
+  // Settled at once if nothing was written; proposed at once if every vote was among the tickets.
   it = live_.find(call.gtrid);
   if (!first || it == live_.end()) return;
+  if (it->second.core.phase() != TwoPhase::Phase::kPreparing) return;
   it->second.prepare_timer =
       timers_.Add(it->second.prepare_deadline, {TimerKind::kPrepareTimeout, call.gtrid});
 }
@@ -130,7 +227,7 @@ void Driver::CommitAgain(CommitCall& call) {
       }
       Finishing& finishing = it->second;
       if (!call.wait_for_applied || finishing.core.Pending().empty() ||
-          finishing.waiters.size() >= limits_.waiters_max) {
+          finishing.core.AwaitsApplication() || finishing.waiters.size() >= limits_.waiters_max) {
         call.reply(CommittedAnswer(finishing));
         return;
       }

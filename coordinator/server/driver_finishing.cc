@@ -12,8 +12,14 @@ namespace assent::coordinator {
 void Driver::BeginPhaseTwo(const Decision& decision, const std::vector<Heuristic>& known,
                            LiveTransaction* live) {
   const Gtrid gtrid = decision.gtrid;
-  auto [it, fresh] = finishing_.try_emplace(gtrid, Finishing{.core = PhaseTwo(decision)});
-  if (!fresh) return;
+  if (finishing_.contains(gtrid)) return;
+  std::map<uint32_t, AppHeld> app_held;
+  if (live != nullptr) {
+    for (const TwoPhase::Branch& branch : live->core.branches()) {
+      if (branch.app_held) app_held.emplace(branch.gid.bqual.branch, *branch.app_held);
+    }
+  }
+  auto it = finishing_.emplace(gtrid, Finishing{.core = PhaseTwo(decision, app_held)}).first;
   Finishing& finishing = it->second;
   finishing.since = live != nullptr ? live->begun : now_;
   finishing.resend = limits_.resend;
@@ -21,18 +27,16 @@ void Driver::BeginPhaseTwo(const Decision& decision, const std::vector<Heuristic
   if (live != nullptr) {
     finishing.label = std::move(live->label);
     finishing.waiters = std::move(live->committers);
-    for (auto& [branch, holder] : live->holders) {
-      finishing.agents.emplace(branch, std::move(holder.agent_id));
-    }
-  }
-  if (!finishing.waiters.empty()) {
-    finishing.apply_timer = timers_.Add(now_ + limits_.apply_wait, {TimerKind::kApplyWait, gtrid});
+    for (Holder& holder : live->holders) finishing.agents.push_back(std::move(holder.agent_id));
   }
   for (const Heuristic& record : known) {
     Deliver(gtrid, PhaseTwoEvent{HeuristicLogged{record.gid, record.end, record.detail}});
   }
   Deliver(gtrid, PhaseTwoEvent{StartPhaseTwo{}});
-  if (!finishing.core.Pending().empty()) {
+  if (!finishing.waiters.empty()) {
+    finishing.apply_timer = timers_.Add(now_ + limits_.apply_wait, {TimerKind::kApplyWait, gtrid});
+  }
+  if (finishing.core.AwaitsAgents()) {
     finishing.resend_timer = timers_.Add(now_ + finishing.resend, {TimerKind::kResend, gtrid});
   }
 }
@@ -46,15 +50,26 @@ void Driver::Deliver(const Gtrid& gtrid, const PhaseTwoEvent& event) {
 }
 
 void Driver::Perform(Finishing& finishing, const SendCommit& action) {
-  // Whoever held the session is asked first: on MariaDB the branch may still be tied to it.
-  const Bqual& bqual = action.gid.bqual;
-  auto held = finishing.agents.find(bqual.branch);
-  AgentRegistry::Link* link =
-      agents_.Serving(bqual.resource, held == finishing.agents.end() ? "" : held->second);
+  AgentRegistry::Link* link = LinkFor(finishing, action.gid.bqual);
   // Without one, the agent is told as soon as it says hello.
   if (link == nullptr) return;
-  link->gathered.finishes.push_back(
-      {.gid = action.gid, .commit = true, .evidence = action.evidence});
+  link->gathered.finishes.push_back({.gid = action.gid,
+                                     .commit = true,
+                                     .evidence = action.evidence,
+                                     .app_held = NewsOf(action.app_held)});
+}
+
+// Whoever held the session comes first: on MariaDB the branch may still be tied to it.
+AgentRegistry::Link* Driver::LinkFor(const Finishing& finishing, const Bqual& bqual) {
+  static const std::string kNobody;
+  const bool known = bqual.branch < finishing.agents.size();
+  return agents_.Serving(bqual.resource, known ? finishing.agents[bqual.branch] : kNobody);
+}
+
+void Driver::Perform(Finishing& finishing, const AwaitApplication&) {
+  finishing.grace_timer = timers_.Add(now_ + limits_.finish_grace,
+                                      {TimerKind::kFinishGrace, finishing.core.decision().gtrid});
+  AnswerWaiters(finishing);
 }
 
 void Driver::Perform(Finishing&, const ProposeHeuristic& action) {
@@ -77,15 +92,13 @@ void Driver::Perform(Finishing& finishing, const Applied& action) {
                           {"outcome", "committed"},
                           {"heuristic", !action.applied}});
   }
+  timers_.Cancel(std::exchange(finishing.grace_timer, std::nullopt));
   timers_.Cancel(std::exchange(finishing.resend_timer, std::nullopt));
   AnswerWaiters(finishing);
 }
 
 void Driver::Perform(Finishing& finishing, const ForgetAtAgent& action) {
-  const Bqual& bqual = action.gid.bqual;
-  auto held = finishing.agents.find(bqual.branch);
-  AgentRegistry::Link* link =
-      agents_.Serving(bqual.resource, held == finishing.agents.end() ? "" : held->second);
+  AgentRegistry::Link* link = LinkFor(finishing, action.gid.bqual);
   if (link != nullptr) link->gathered.forget.push_back(action.gid);
 }
 
@@ -95,13 +108,20 @@ CommitAnswer Driver::CommittedAnswer(const Finishing& finishing) const {
                       .heuristic = finishing.core.HasHeuristic()};
   for (const PhaseTwo::Branch& branch : finishing.core.branches()) {
     if (branch.phase != PhaseTwo::BranchPhase::kPending) continue;
-    answer.pending.push_back(
-        {{finishing.core.decision().gtrid, branch.decided.bqual}, WaitsFor(branch)});
+    answer.pending.push_back({{finishing.core.decision().gtrid, branch.decided.bqual},
+                              WaitsFor(finishing, branch),
+                              branch.left_to_app});
   }
   return answer;
 }
 
-std::string Driver::WaitsFor(const PhaseTwo::Branch& branch) const {
+std::string Driver::WaitsFor(const Finishing& finishing, const PhaseTwo::Branch& branch) const {
+  if (branch.left_to_app) {
+    const Duration left = finishing.grace_timer ? finishing.grace_timer->first - now_ : Duration{};
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+    return "left to the application, which commits and reports it, for " + std::to_string(ms) +
+           " ms more";
+  }
   const std::string& resource = branch.decided.bqual.resource;
   if (agents_.AgentsOf(resource) == 0) return "no agent of resource " + resource + " is connected";
   return branch.detail.empty() ? "told to commit, not answered yet" : branch.detail;
@@ -114,14 +134,29 @@ void Driver::AnswerWaiters(Finishing& finishing) {
   for (const CommitWaiter& waiter : std::exchange(finishing.waiters, {})) Say(waiter, answer);
 }
 
+// The application was silent for finish_grace: from here on its branches are the agents', as any.
+void Driver::OnGrace(const Gtrid& gtrid) {
+  auto it = finishing_.find(gtrid);
+  if (it == finishing_.end()) return;
+  Finishing& finishing = it->second;
+  finishing.grace_timer.reset();
+  LogDebug("application_silent", {{"gtrid", ToString(gtrid)}});
+  Deliver(gtrid, PhaseTwoEvent{GracePassed{}});
+  if (finishing.core.AwaitsAgents() && !finishing.resend_timer) {
+    finishing.resend_timer = timers_.Add(now_ + finishing.resend, {TimerKind::kResend, gtrid});
+  }
+}
+
 void Driver::OnResend(const Gtrid& gtrid) {
   auto it = finishing_.find(gtrid);
   if (it == finishing_.end()) return;
   Finishing& finishing = it->second;
   finishing.resend_timer.reset();
-  if (finishing.core.Pending().empty()) return;
+  // What is left to the application alone is nobody's delay yet.
+  if (!finishing.core.AwaitsAgents()) return;
   if (!std::exchange(finishing.recovering, true)) {
-    const CommitAnswer waits = CommittedAnswer(finishing);
+    CommitAnswer waits = CommittedAnswer(finishing);
+    std::erase_if(waits.pending, [](const PendingBranch& branch) { return branch.yours; });
     LogWarning("commit_pending", {{"gtrid", ToString(gtrid)},
                                   {"branches", waits.pending.size()},
                                   {"first", ToString(waits.pending.front().gid.bqual)},
@@ -156,16 +191,20 @@ void Driver::DropFinishing(const Gtrid& gtrid) {
     Perform(finishing, ForgetAtAgent{{gtrid, branch.decided.bqual}});
   }
   AnswerWaiters(finishing);
+  CancelTimers(finishing);
+  finishing_.erase(it);
+}
+
+void Driver::CancelTimers(const Finishing& finishing) {
+  timers_.Cancel(finishing.grace_timer);
   timers_.Cancel(finishing.resend_timer);
   timers_.Cancel(finishing.heuristic_timer);
-  finishing_.erase(it);
 }
 
 void Driver::DestroyFinishing() {
   for (auto& [gtrid, finishing] : finishing_) {
     AnswerWaiters(finishing);
-    timers_.Cancel(finishing.resend_timer);
-    timers_.Cancel(finishing.heuristic_timer);
+    CancelTimers(finishing);
   }
   finishing_.clear();
   ends_.clear();

@@ -20,8 +20,13 @@ std::string WhyRefused(RegistrationRefusal why, const Gtrid& gtrid) {
     case RegistrationRefusal::kTooManyBranches:
       return "transaction " + ToString(gtrid) + " has " + std::to_string(kBranchesMax) +
              " branches, the most that are allowed";
+    case RegistrationRefusal::kTooManyAttempts:
+      return "a branch of transaction " + ToString(gtrid) + " has had " +
+             std::to_string(kAttemptsMax) + " attempts, the most that are allowed";
     case RegistrationRefusal::kUnknownBranch:
-      return "transaction " + ToString(gtrid) + " has no such branch to try again";
+      return "transaction " + ToString(gtrid) +
+             " has given out no such gid for this resource: `again` names the one that was to be "
+             "prepared";
   }
   return "";
 }
@@ -57,9 +62,14 @@ void Driver::Deliver(const Gtrid& gtrid, const Event& event, LinkId from) {
 }
 
 void Driver::Perform(LiveTransaction& live, const AcknowledgeRegistration& action, LinkId from) {
+  const uint32_t branch = action.gid.bqual.branch;
+  if (live.holders.size() <= branch) live.holders.resize(branch + 1);
   AgentRegistry::Link* link = agents_.Find(from);
   if (link == nullptr) return;
-  live.holders[action.gid.bqual.branch] = {link->hello.agent_id, link->hello.incarnation};
+  // Unless a repeated request is answered whose attempt somebody has replaced meanwhile.
+  if (live.core.branches()[branch].gid == action.gid) {
+    live.holders[branch] = {link->hello.agent_id, link->hello.incarnation};
+  }
   ASSENT_FAILPOINT("coord.register.before_reply");
   link->gathered.registered.push_back({.request = action.id.request,
                                        .gid = action.gid,
@@ -70,7 +80,8 @@ void Driver::Perform(LiveTransaction& live, const AcknowledgeRegistration& actio
 void Driver::Perform(LiveTransaction& live, const RefuseRegistration& action, LinkId from) {
   AgentRegistry::Link* link = agents_.Find(from);
   if (link == nullptr) return;
-  const bool limit = action.why == RegistrationRefusal::kTooManyBranches;
+  const bool limit = action.why == RegistrationRefusal::kTooManyBranches ||
+                     action.why == RegistrationRefusal::kTooManyAttempts;
   std::string message = WhyRefused(action.why, live.core.gtrid());
   link->gathered.registered.push_back(
       {.request = action.id.request,
@@ -80,10 +91,28 @@ void Driver::Perform(LiveTransaction& live, const RefuseRegistration& action, Li
 }
 
 void Driver::Perform(LiveTransaction& live, const SendPrepare& action, LinkId) {
-  // An agent that has no link now is told when it dials again, if that is in time.
-  if (AgentRegistry::Link* link = LinkOfHolder(live, action.gid)) {
-    link->gathered.prepares.push_back({action.gid, live.prepare_deadline - now_});
+  TellPrepare(live, live.core.branches()[action.gid.bqual.branch]);
+}
+
+// An agent that has no link now is told when it dials again, if that is in time.
+void Driver::TellPrepare(LiveTransaction& live, const TwoPhase::Branch& branch) {
+  AgentRegistry::Link* link = LinkFor(live, branch);
+  if (link == nullptr) return;
+  if (branch.app_held) {
+    live.holders[branch.gid.bqual.branch] = {link->hello.agent_id, link->hello.incarnation};
   }
+  link->gathered.prepares.push_back(
+      {branch.gid, live.prepare_deadline - now_, NewsOf(branch.app_held)});
+}
+
+std::optional<AppHeldNews> Driver::NewsOf(const std::optional<AppHeld>& app_held) const {
+  if (!app_held) return std::nullopt;
+  return AppHeldNews{app_held->connection_id, app_held->finisher, now_ - app_held->named};
+}
+
+std::optional<AppHeld> Driver::AppHeldOf(const std::optional<AppHeldNews>& news) const {
+  if (!news) return std::nullopt;
+  return AppHeld{news->connection_id, news->finisher, now_ - news->age};
 }
 
 void Driver::Perform(LiveTransaction& live, const ProposeCommit& action, LinkId) {
@@ -96,18 +125,22 @@ void Driver::Perform(LiveTransaction& live, const ProposeCommit& action, LinkId)
 
 void Driver::Perform(LiveTransaction& live, const SendAbort& action, LinkId) {
   const Gid& gid = action.gid;
-  AgentRegistry::Link* link = LinkOfHolder(live, gid);
-  const TwoPhase::Branch& branch = live.core.branches().at(gid.bqual.branch);
-  auto holder = live.holders.find(gid.bqual.branch);
-  if (link == nullptr && holder != live.holders.end()) {
-    unsaid_aborts_.push_back({holder->second.agent_id, gid});
+  const std::string& holder = live.holders[gid.bqual.branch].agent_id;
+  AgentRegistry::Link* link =
+      action.app_held ? agents_.Serving(gid.bqual.resource, holder) : LinkOfHolder(live, gid);
+  if (link == nullptr) {
+    unsaid_aborts_.push_back({holder, gid, action.app_held});
     if (unsaid_aborts_.size() > kUnsaidAbortsMax) unsaid_aborts_.pop_front();
     // A prepared branch no longer needs the session that made it.
+    const TwoPhase::Branch& branch = live.core.branches()[gid.bqual.branch];
     if (branch.phase == TwoPhase::BranchPhase::kYes) {
       link = agents_.Serving(gid.bqual.resource, "");
     }
   }
-  if (link != nullptr) link->gathered.finishes.push_back({.gid = gid, .commit = false});
+  if (link != nullptr) {
+    link->gathered.finishes.push_back(
+        {.gid = gid, .commit = false, .app_held = NewsOf(action.app_held)});
+  }
 }
 
 void Driver::Perform(LiveTransaction& live, const Settle& action, LinkId) {
@@ -123,7 +156,9 @@ void Driver::Perform(LiveTransaction& live, const Settle& action, LinkId) {
     if (!action.read_only) {
       for (const TwoPhase::Branch& branch : live.core.branches()) {
         if (branch.phase != TwoPhase::BranchPhase::kYes) continue;
-        answer.pending.push_back({branch.gid, "told to commit"});
+        const bool yours = branch.app_held && branch.app_held->finisher == Finisher::kApp;
+        answer.pending.push_back(
+            {branch.gid, yours ? "left to the application" : "told to commit", yours});
       }
     }
     // Who waits for APPLIED goes on to wait in phase two.
@@ -189,11 +224,18 @@ void Driver::DestroyLive(const std::string& why) {
 
 // The link of the agent that holds the branch's session; null if it has none now.
 AgentRegistry::Link* Driver::LinkOfHolder(const LiveTransaction& live, const Gid& gid) {
-  auto holder = live.holders.find(gid.bqual.branch);
-  if (holder == live.holders.end()) return nullptr;
-  AgentRegistry::Link* link = agents_.FindAgent(holder->second.agent_id);
-  if (link == nullptr || link->hello.incarnation != holder->second.incarnation) return nullptr;
+  const Holder& holder = live.holders[gid.bqual.branch];
+  AgentRegistry::Link* link = agents_.FindAgent(holder.agent_id);
+  if (link == nullptr || link->hello.incarnation != holder.incarnation) return nullptr;
   return link;
+}
+
+// Who can be asked for the branch's vote now. An app-held branch stands in its database for every
+// agent of the resource to see.
+AgentRegistry::Link* Driver::LinkFor(const LiveTransaction& live, const TwoPhase::Branch& branch) {
+  if (!branch.app_held) return LinkOfHolder(live, branch.gid);
+  const Bqual& bqual = branch.gid.bqual;
+  return agents_.Serving(bqual.resource, live.holders[bqual.branch].agent_id);
 }
 
 void Driver::OnPrepareTimeout(const Gtrid& gtrid) {
@@ -201,8 +243,10 @@ void Driver::OnPrepareTimeout(const Gtrid& gtrid) {
   if (it == live_.end()) return;
   it->second.prepare_timer.reset();
   PrepareTimedOut event;
-  for (const Gid& gid : it->second.core.Awaited()) {
-    if (LinkOfHolder(it->second, gid) == nullptr) event.unreachable.push_back(gid);
+  const LiveTransaction& live = it->second;
+  for (const Gid& gid : live.core.Awaited()) {
+    const TwoPhase::Branch& branch = live.core.branches()[gid.bqual.branch];
+    if (LinkFor(live, branch) == nullptr) event.unreachable.push_back(gid);
   }
   Deliver(gtrid, event);
 }

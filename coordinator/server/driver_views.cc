@@ -69,6 +69,22 @@ std::string Driver::KindOf(const std::string& resource) const {
   return known == nullptr ? "" : known->kind;
 }
 
+std::string Driver::DetailOf(const LiveTransaction& live, const TwoPhase::Branch& branch) const {
+  if (!branch.failure.message.empty() || !branch.app_held) return branch.failure.message;
+  const AppHeld& app_held = *branch.app_held;
+  std::string detail = "held by the application";
+  if (!app_held.connection_id.empty()) detail += ", session " + app_held.connection_id;
+  if (app_held.finisher == Finisher::kApp) detail += ", which commits it by itself";
+  const std::string& resource = branch.gid.bqual.resource;
+  if (branch.phase == TwoPhase::BranchPhase::kPreparing) {
+    detail += agents_.AgentsOf(resource) == 0
+                  ? "; no agent of resource " + resource + " is connected to look it up"
+                  : "; agent " + live.holders[branch.gid.bqual.branch].agent_id +
+                        " is asked whether it is prepared";
+  }
+  return detail;
+}
+
 TransactionView Driver::ViewOf(const LiveTransaction& live) const {
   TransactionView view{.gtrid = live.core.gtrid(),
                        .state = StateOf(live.core.phase()),
@@ -80,11 +96,10 @@ TransactionView Driver::ViewOf(const LiveTransaction& live) const {
     view.remaining = std::max(live.deadline - now_, Duration::zero());
   }
   for (const TwoPhase::Branch& branch : live.core.branches()) {
-    auto holder = live.holders.find(branch.gid.bqual.branch);
     view.branches.push_back({.gid = branch.gid,
                              .state = StateOf(branch.phase),
-                             .agent = holder == live.holders.end() ? "" : holder->second.agent_id,
-                             .detail = branch.failure.message,
+                             .agent = live.holders[branch.gid.bqual.branch].agent_id,
+                             .detail = DetailOf(live, branch),
                              .evidence = branch.evidence,
                              .kind = KindOf(branch.gid.bqual.resource)});
   }
@@ -100,14 +115,15 @@ TransactionView Driver::ViewOf(const Finishing& finishing) const {
                        .client_key = decision.client_key,
                        .age = now_ - finishing.since};
   for (const PhaseTwo::Branch& branch : finishing.core.branches()) {
-    auto agent = finishing.agents.find(branch.decided.bqual.branch);
+    const uint32_t number = branch.decided.bqual.branch;
     const bool pending = branch.phase == PhaseTwo::BranchPhase::kPending;
-    view.branches.push_back({.gid = {decision.gtrid, branch.decided.bqual},
-                             .state = StateOf(branch),
-                             .agent = agent == finishing.agents.end() ? "" : agent->second,
-                             .detail = pending ? WaitsFor(branch) : branch.detail,
-                             .evidence = branch.decided.evidence,
-                             .kind = KindOf(branch.decided.bqual.resource)});
+    view.branches.push_back(
+        {.gid = {decision.gtrid, branch.decided.bqual},
+         .state = StateOf(branch),
+         .agent = number < finishing.agents.size() ? finishing.agents[number] : std::string(),
+         .detail = pending ? WaitsFor(finishing, branch) : branch.detail,
+         .evidence = branch.decided.evidence,
+         .kind = KindOf(branch.decided.bqual.resource)});
   }
   return view;
 }

@@ -27,6 +27,8 @@ struct Limits {
   std::chrono::milliseconds transaction_timeout_max{3'600'000};
   std::chrono::milliseconds prepare_timeout{10'000};
   std::chrono::milliseconds apply_wait{5'000};
+  // Phase two: a branch that the application ends by itself is left to it for so long.
+  std::chrono::milliseconds finish_grace{2'000};
   // Phase two: an unanswered COMMIT is sent again after this; each time twice as late, up to the
   // maximum.
   std::chrono::milliseconds resend{2'000};

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "coordinator/core/decision_table.h"
 #include "coordinator/core/inquiry.h"
+#include "coordinator/core/two_phase.h"
 #include "coordinator/core/types.h"
 #include "txlog/decision_log.h"
 
@@ -49,22 +50,46 @@ using Answer = std::variant<T, Refusal>;
 template <typename T>
 using Reply = std::function<void(Answer<T>)>;
 
+// assent.v1.AppHeld: core AppHeld, with its point in time told as an age.
+struct AppHeldNews {
+  std::string connection_id;
+  Finisher finisher = Finisher::kAgent;
+  Duration age{};  // At least.
+
+  bool operator==(const AppHeldNews&) const = default;
+};
+
+struct BranchAsked {
+  std::string resource;
+  std::optional<AppHeldNews> app_held;
+};
+struct BegunBranch {
+  // Nothing: several agents serve the resource, and the one that will hold the session registers.
+  std::optional<Gid> gid;
+  std::string resource;
+  std::string kind;
+  bool app_held = false;
+};
 struct BeginAnswer {
   Gtrid gtrid;
   Duration remaining{};
   // The client key's transaction committed before: `gtrid` is that one.
   bool committed_before = false;
+  std::vector<BegunBranch> branches{};
 };
 struct BeginCall {
   Duration timeout{};  // Zero: the default.
   std::string client_key;
   std::string label;
+  std::vector<BranchAsked> branches{};
+  std::vector<Gid> finished{};  // As in ReportCall.
   Reply<BeginAnswer> reply;
 };
 
 struct PendingBranch {
   Gid gid;
   std::string reason;
+  bool yours = false;  // Left to the application.
 };
 struct CommitAnswer {
   Outcome outcome = Outcome::kUnknown;
@@ -76,7 +101,16 @@ struct CommitAnswer {
 struct CommitCall {
   Gtrid gtrid;
   bool wait_for_applied = true;
+  std::vector<Ticket> tickets{};
+  std::vector<Gid> finished{};  // As in ReportCall.
   Reply<CommitAnswer> reply;
+};
+
+// The application has committed these app-held branches by itself.
+struct ReportAnswer {};
+struct ReportCall {
+  std::vector<Gid> gids;
+  Reply<ReportAnswer> reply;
 };
 
 struct RollbackAnswer {
@@ -223,6 +257,8 @@ struct RegisterAsked {
   uint64_t request = 0;
   Gtrid gtrid;
   std::string resource;
+  std::optional<AppHeldNews> app_held{};
+  std::optional<Gid> again{};
 };
 struct VoteCast {
   Gid gid;
@@ -257,11 +293,13 @@ struct RegisterAnswer {
 struct PrepareOrder {
   Gid gid;
   Duration remaining{};
+  std::optional<AppHeldNews> app_held{};
 };
 struct FinishOrder {
   Gid gid;
   bool commit = false;
-  std::string evidence;
+  std::string evidence{};
+  std::optional<AppHeldNews> app_held{};
 };
 struct InquiryReply {
   Gid gid;
@@ -349,8 +387,9 @@ struct ProposalAnswered {
 
 // ---- All of it ----------------------------------------------------------------------------------
 
-using DriverEvent = std::variant<BeginCall, CommitCall, RollbackCall, GetCall, ListCall, StatusCall,
-                                 ForgetCall, LinkOpened, LinkInput, LinkClosed, LogSnapshot,
-                                 LogApplied, LogLeadership, SnapshotWanted, ProposalAnswered>;
+using DriverEvent =
+    std::variant<BeginCall, CommitCall, ReportCall, RollbackCall, GetCall, ListCall, StatusCall,
+                 ForgetCall, LinkOpened, LinkInput, LinkClosed, LogSnapshot, LogApplied,
+                 LogLeadership, SnapshotWanted, ProposalAnswered>;
 
 }  // namespace assent::coordinator

@@ -64,6 +64,11 @@ void DescribeTimes(OptionSet& set, Options& o) {
           "How long Commit waits, once it is decided, for every database to apply it; then it "
           "answers COMMITTED with the branches that are pending.")
       .Between(0, 600'000);
+  set.Add("finish_grace_ms", &o.finish_grace,
+          "How long a branch that the application commits by itself (FINISHER_APP) is left to it "
+          "after the decision; without its report the agent does it then. On MariaDB that ends the "
+          "application's connection.")
+      .Between(10, 600'000);
   set.Add("resend_interval_ms", &o.resend_interval,
           "After how long an unanswered COMMIT is sent to the agent again; each time twice as "
           "late.")
@@ -154,6 +159,7 @@ Limits LimitsOf(const Options& o) {
   limits.transaction_timeout_max = o.transaction_timeout_max;
   limits.prepare_timeout = o.prepare_timeout;
   limits.apply_wait = o.apply_wait;
+  limits.finish_grace = o.finish_grace;
   limits.resend = o.resend_interval;
   limits.resend_max = o.resend_interval_max;
   limits.tick = o.tick_interval;

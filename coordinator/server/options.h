@@ -30,6 +30,7 @@ struct Options {
   std::chrono::milliseconds transaction_timeout_max{3'600'000};
   std::chrono::milliseconds prepare_timeout{10'000};
   std::chrono::milliseconds apply_wait{5'000};
+  std::chrono::milliseconds finish_grace{2'000};
   std::chrono::milliseconds resend_interval{2'000};
   std::chrono::milliseconds resend_interval_max{30'000};
   std::chrono::milliseconds link_silence_max{3'000};

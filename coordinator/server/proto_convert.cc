@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
+
+#include "adapters/common/statements.h"
 
 namespace assent::coordinator {
 namespace {
@@ -54,12 +57,26 @@ void FillView(const TransactionView& from, v1::Transaction* to) {
       std::chrono::duration_cast<std::chrono::milliseconds>(from.age).count()));
 }
 
+void FillAppHeld(const AppHeldNews& from, v1::AppHeld* to) {
+  to->set_connection_id(from.connection_id);
+  to->set_finisher(static_cast<v1::Finisher>(from.finisher));
+  to->set_age_ms(Milliseconds(from.age));
+}
+
+void FillStatements(const adapters::BranchStatements& from, v1::BranchStatements* to) {
+  for (const std::string& sql : from.begin) to->add_begin(sql);
+  for (const std::string& sql : from.prepare) to->add_prepare(sql);
+  for (const std::string& sql : from.abandon) to->add_abandon(sql);
+  to->set_commit(from.commit);
+  to->set_rollback(from.rollback);
+}
+
 void FillLeadership(const LeadershipNews& from, v1::Leadership* to) {
   to->set_term(from.term);
   to->set_leader(from.leader);
 }
 
-Vote FromProto(v1::BranchVote::Vote vote) {
+Vote VoteOf(v1::BranchVote::Vote vote) {
   switch (vote) {
     case v1::BranchVote::YES:
       return Vote::kYes;
@@ -84,6 +101,17 @@ void Fill(const BeginAnswer& from, v1::BeginReply* to) {
   to->set_gtrid(ToString(from.gtrid));
   to->set_remaining_ms(Milliseconds(from.remaining));
   if (from.committed_before) to->set_outcome(v1::OUTCOME_COMMITTED);
+  for (const BegunBranch& branch : from.branches) {
+    v1::RegisteredBranch* one = to->add_branches();
+    one->set_resource(branch.resource);
+    one->set_kind(branch.kind);
+    if (!branch.gid) continue;
+    one->set_gid(ToString(*branch.gid));
+    if (!branch.app_held) continue;
+    if (auto statements = adapters::StatementsOf(branch.kind, *branch.gid)) {
+      FillStatements(*statements, one->mutable_statements());
+    }
+  }
 }
 
 void Fill(const CommitAnswer& from, v1::CommitReply* to) {
@@ -97,8 +125,11 @@ void Fill(const CommitAnswer& from, v1::CommitReply* to) {
     one->set_gid(ToString(branch.gid));
     one->set_resource(branch.gid.bqual.resource);
     one->set_reason(branch.reason);
+    one->set_yours(branch.yours);
   }
 }
+
+void Fill(const ReportAnswer&, v1::ReportFinishedReply*) {}
 
 void Fill(const RollbackAnswer& from, v1::RollbackReply* to) {
   to->set_outcome(static_cast<v1::Outcome>(from.outcome));
@@ -146,6 +177,88 @@ void Fill(const StatusAnswer& from, v1::GetStatusReply* to) {
 
 void Fill(const ForgetAnswer&, v1::ForgetReply*) {}
 
+Result<AppHeldNews> FromProto(const v1::AppHeld& from) {
+  // As a database's counter of sessions: 64 bits at most.
+  constexpr size_t kDigitsMax = 20;
+  const std::string& id = from.connection_id();
+  if (id.size() > kDigitsMax || id.find_first_not_of("0123456789") != std::string::npos) {
+    return InvalidArgument("app_held.connection_id '" + id.substr(0, 32) +
+                           "': must be the decimal number of the session at its database, from "
+                           "pg_backend_pid() or CONNECTION_ID()");
+  }
+  AppHeldNews news{.connection_id = id, .age = std::chrono::milliseconds(from.age_ms())};
+  switch (from.finisher()) {
+    case v1::FINISHER_UNSPECIFIED:
+    case v1::FINISHER_AGENT:
+      news.finisher = Finisher::kAgent;
+      return news;
+    case v1::FINISHER_APP:
+      news.finisher = Finisher::kApp;
+      return news;
+    default:
+      break;
+  }
+  return InvalidArgument("app_held.finisher " + std::to_string(from.finisher()) +
+                         ": must be AGENT (1) or APP (2)");
+}
+
+Result<std::vector<BranchAsked>> FromProto(
+    const google::protobuf::RepeatedPtrField<v1::BranchRequest>& branches) {
+  std::vector<BranchAsked> asked;
+  for (const v1::BranchRequest& one : branches) {
+    asked.push_back({.resource = one.resource()});
+    if (!one.has_app_held()) continue;
+    Result<AppHeldNews> news = FromProto(one.app_held());
+    if (!news.ok()) {
+      return InvalidArgument("branch on resource '" + one.resource() +
+                             "': " + news.status().message());
+    }
+    asked.back().app_held = std::move(*news);
+  }
+  return asked;
+}
+
+Result<std::vector<Ticket>> FromProto(
+    const google::protobuf::RepeatedPtrField<v1::Ticket>& tickets) {
+  if (tickets.size() > kTicketsMax) {
+    return InvalidArgument("tickets has " + std::to_string(tickets.size()) + " entries, at most " +
+                           std::to_string(kTicketsMax) +
+                           " are taken: one for each branch is enough");
+  }
+  std::vector<Ticket> read;
+  for (const v1::Ticket& one : tickets) {
+    Result<Gid> gid = ParseGid(one.gid());
+    if (!gid.ok()) return InvalidArgument("tickets: " + gid.status().message());
+    if (one.evidence().size() > kEvidenceBytesMax) {
+      return InvalidArgument("ticket of " + one.gid() + ": evidence has " +
+                             std::to_string(one.evidence().size()) + " bytes, at most " +
+                             std::to_string(kEvidenceBytesMax) +
+                             " are allowed: hand in the ticket as the agent gave it");
+    }
+    read.push_back({.gid = std::move(*gid),
+                    .agent_incarnation = one.agent_incarnation(),
+                    .evidence = one.evidence(),
+                    .read_only = one.read_only()});
+  }
+  return read;
+}
+
+Result<std::vector<Gid>> FromProto(const std::string& field,
+                                   const google::protobuf::RepeatedPtrField<std::string>& gids) {
+  if (gids.size() > kFinishedMax) {
+    return InvalidArgument(field + " has " + std::to_string(gids.size()) + " gids, at most " +
+                           std::to_string(kFinishedMax) +
+                           " are taken at once: send the others with another call");
+  }
+  std::vector<Gid> read;
+  for (const std::string& text : gids) {
+    Result<Gid> gid = ParseGid(text);
+    if (!gid.ok()) return InvalidArgument(field + ": " + gid.status().message());
+    read.push_back(std::move(*gid));
+  }
+  return read;
+}
+
 AgentHello FromProto(const v1::Hello& hello, std::string peer) {
   AgentHello made{.agent_id = hello.agent_id(),
                   .incarnation = hello.agent_incarnation(),
@@ -173,6 +286,28 @@ v1::CoordinatorMessage ToProto(const AgentWelcome& welcome) {
   return message;
 }
 
+namespace {
+
+Result<RegisterAsked> ReadRegister(const v1::RegisterBranch& from) {
+  Result<Gtrid> gtrid = ParseGtrid(from.gtrid());
+  if (!gtrid.ok()) return gtrid.status();
+  RegisterAsked asked{
+      .request = from.request_id(), .gtrid = std::move(*gtrid), .resource = from.resource()};
+  if (from.has_app_held()) {
+    Result<AppHeldNews> news = FromProto(from.app_held());
+    if (!news.ok()) return news.status();
+    asked.app_held = std::move(*news);
+  }
+  if (!from.again().empty()) {
+    Result<Gid> again = ParseGid(from.again());
+    if (!again.ok()) return InvalidArgument("again: " + again.status().message());
+    asked.again = std::move(*again);
+  }
+  return asked;
+}
+
+}  // namespace
+
 ReadInput FromProto(const v1::AgentMessage& message) {
   ReadInput read;
   auto gid_of = [&](const std::string& text) {
@@ -181,13 +316,13 @@ ReadInput FromProto(const v1::AgentMessage& message) {
     return gid;
   };
   for (const v1::RegisterBranch& one : message.registers()) {
-    Result<Gtrid> gtrid = ParseGtrid(one.gtrid());
-    if (gtrid.ok()) {
-      read.input.registers.push_back({one.request_id(), std::move(*gtrid), one.resource()});
+    Result<RegisterAsked> asked = ReadRegister(one);
+    if (asked.ok()) {
+      read.input.registers.push_back(std::move(*asked));
     } else {
       RegisterAnswer answer;
       answer.request = one.request_id();
-      answer.refusal.status = gtrid.status();
+      answer.refusal.status = asked.status();
       read.refused.registered.push_back(std::move(answer));
     }
   }
@@ -195,7 +330,7 @@ ReadInput FromProto(const v1::AgentMessage& message) {
     Result<Gid> gid = gid_of(one.gid());
     if (!gid.ok()) continue;
     read.input.votes.push_back({.gid = std::move(*gid),
-                                .vote = FromProto(one.vote()),
+                                .vote = VoteOf(one.vote()),
                                 .evidence = one.evidence(),
                                 .failure = {.cause = static_cast<uint32_t>(one.cause()),
                                             .database_code = one.database_code(),
@@ -275,12 +410,14 @@ std::vector<v1::CoordinatorMessage> ToProto(const std::vector<AgentOutput>& batc
       v1::PrepareBranch* to = packer.Next().add_prepares();
       to->set_gid(ToString(one.gid));
       to->set_remaining_ms(Milliseconds(one.remaining));
+      if (one.app_held) FillAppHeld(*one.app_held, to->mutable_app_held());
     }
     for (const FinishOrder& one : batch.finishes) {
       v1::FinishBranch* to = packer.Next().add_finishes();
       to->set_gid(ToString(one.gid));
       to->set_commit(one.commit);
       to->set_evidence(one.evidence);
+      if (one.app_held) FillAppHeld(*one.app_held, to->mutable_app_held());
     }
     for (const InquiryReply& one : batch.answers) {
       v1::InquiryAnswer* to = packer.Next().add_answers();

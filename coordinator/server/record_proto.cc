@@ -21,6 +21,7 @@ void Fill(const Decision& from, v1::DecideCommit* to) {
     one->set_bqual(ToString(branch.bqual));
     one->set_evidence(branch.evidence);
   }
+  for (uint32_t branch : from.voided_readers) to->add_voided_readers(branch);
 }
 
 void Fill(const Heuristic& from, v1::Heuristic* to) {
@@ -47,6 +48,7 @@ Result<Decision> Read(const v1::DecideCommit& from) {
     if (!bqual.ok()) return DataLoss(bqual.status().message());
     decision.branches.push_back({std::move(*bqual), branch.evidence()});
   }
+  decision.voided_readers.assign(from.voided_readers().begin(), from.voided_readers().end());
   return decision;
 }
 

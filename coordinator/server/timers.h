@@ -16,6 +16,7 @@ enum class TimerKind {
   kDeadline,        // The transaction's own.
   kPrepareTimeout,  // Votes are awaited no longer.
   kApplyWait,       // Clients of a committed transaction wait no longer.
+  kFinishGrace,     // Phase two: the application was silent for long enough.
   kResend,          // Phase two: tell again.
   kRetryHeuristic,  // The log refused a HEUR record.
   kFlushEnds,       // Write the ENDs that have gathered.

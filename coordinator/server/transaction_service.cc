@@ -24,10 +24,16 @@ grpc::ServerUnaryReactor* TransactionService::Begin(grpc::CallbackServerContext*
   if (!key.ok()) return Refuse(reactor, key);
   Status label = CheckLength("label", request->label(), kLabelBytesMax);
   if (!label.ok()) return Refuse(reactor, label);
+  Result<std::vector<BranchAsked>> branches = FromProto(request->branches());
+  if (!branches.ok()) return Refuse(reactor, branches.status());
+  Result<std::vector<Gid>> finished = FromProto("finished", request->finished());
+  if (!finished.ok()) return Refuse(reactor, finished.status());
   return Forward(driver_, reactor,
                  BeginCall{.timeout = std::chrono::milliseconds(request->timeout_ms()),
                            .client_key = request->client_key(),
                            .label = request->label(),
+                           .branches = std::move(*branches),
+                           .finished = std::move(*finished),
                            .reply = Finisher<BeginAnswer>(reactor, reply)});
 }
 
@@ -43,11 +49,27 @@ grpc::ServerUnaryReactor* TransactionService::Commit(grpc::CallbackServerContext
                   InvalidArgument("acknowledgement " + std::to_string(request->acknowledgement()) +
                                   ": must be DECIDED (1) or APPLIED (2)"));
   }
+  Result<std::vector<Ticket>> tickets = FromProto(request->tickets());
+  if (!tickets.ok()) return Refuse(reactor, tickets.status());
+  Result<std::vector<Gid>> finished = FromProto("finished", request->finished());
+  if (!finished.ok()) return Refuse(reactor, finished.status());
   return Forward(
       driver_, reactor,
       CommitCall{.gtrid = std::move(*gtrid),
                  .wait_for_applied = request->acknowledgement() != v1::ACKNOWLEDGEMENT_DECIDED,
+                 .tickets = std::move(*tickets),
+                 .finished = std::move(*finished),
                  .reply = Finisher<CommitAnswer>(reactor, reply)});
+}
+
+grpc::ServerUnaryReactor* TransactionService::ReportFinished(
+    grpc::CallbackServerContext* context, const v1::ReportFinishedRequest* request,
+    v1::ReportFinishedReply* reply) {
+  auto* reactor = context->DefaultReactor();
+  Result<std::vector<Gid>> gids = FromProto("gids", request->gids());
+  if (!gids.ok()) return Refuse(reactor, gids.status());
+  return Forward(driver_, reactor,
+                 ReportCall{std::move(*gids), Finisher<ReportAnswer>(reactor, reply)});
 }
 
 grpc::ServerUnaryReactor* TransactionService::Rollback(grpc::CallbackServerContext* context,

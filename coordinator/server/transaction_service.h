@@ -26,6 +26,9 @@ class TransactionService final : public v1::TransactionService::CallbackService 
                                      v1::RollbackReply* reply) override;
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
                                 v1::GetReply* reply) override;
+  grpc::ServerUnaryReactor* ReportFinished(grpc::CallbackServerContext* context,
+                                           const v1::ReportFinishedRequest* request,
+                                           v1::ReportFinishedReply* reply) override;
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
                                  const v1::ListRequest* request, v1::ListReply* reply) override;
 

@@ -44,6 +44,10 @@ std::string_view CauseName(Cause cause) {
       return "STATEMENT_RUNNING";
     case Cause::kUnknownBranch:
       return "UNKNOWN_BRANCH";
+    case Cause::kNotPrepared:
+      return "NOT_PREPARED";
+    case Cause::kWrongDatabase:
+      return "WRONG_DATABASE";
   }
   return "NONE";
 }

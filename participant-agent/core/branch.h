@@ -17,7 +17,7 @@
 namespace assent::agent {
 
 // Why a branch votes no. Numbers and names are those of assent.v1.BranchCause, so that crossing the
-// edge is a cast; those up to kMisuse are those of adapters::Cause as well.
+// edge is a cast; those that adapters::Cause has are the same there.
 enum class Cause : uint8_t {
   kNone = 0,
   kStatementFailed = 1,
@@ -37,6 +37,8 @@ enum class Cause : uint8_t {
   kMisuse = 15,
   kStatementRunning = 16,
   kUnknownBranch = 17,
+  kNotPrepared = 18,
+  kWrongDatabase = 19,
 };
 
 // A no, with what an operator needs.

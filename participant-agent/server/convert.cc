@@ -11,6 +11,9 @@ static_assert(static_cast<int>(Cause::kLockTimeout) ==
 static_assert(static_cast<int>(Cause::kMisuse) == v1::BRANCH_CAUSE_MISUSE);
 static_assert(static_cast<int>(Cause::kLockTimeout) == v1::BRANCH_CAUSE_LOCK_TIMEOUT);
 static_assert(static_cast<int>(Cause::kUnknownBranch) == v1::BRANCH_CAUSE_UNKNOWN_BRANCH);
+static_assert(static_cast<int>(Cause::kWrongDatabase) ==
+              static_cast<int>(adapters::Cause::kWrongDatabase));
+static_assert(static_cast<int>(Cause::kWrongDatabase) == v1::BRANCH_CAUSE_WRONG_DATABASE);
 static_assert(static_cast<int>(FinishClass::kHazard) ==
               static_cast<int>(adapters::Finish::kHazard));
 static_assert(static_cast<int>(Vote::kNo) == static_cast<int>(adapters::Vote::kNo));

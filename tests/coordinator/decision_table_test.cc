@@ -82,6 +82,31 @@ TEST_F(Table, TheWinningAttemptIsKeptWhereItWasNotTheFirst) {
   EXPECT_TRUE(table.ListsCommit(GidAt(5, 1, 3)));
 }
 
+// Branch 1 read only, at its second attempt; its first may be prepared somewhere.
+Decision WithVoidedReader(uint64_t epoch, uint64_t seq) {
+  Decision decision = Decide(epoch, seq);
+  decision.voided_readers = {1};
+  return decision;
+}
+
+bool AnyAttemptOfTheReaderWins(const DecisionTable& table) {
+  Gid gid = GidAt(5, 1);
+  gid.bqual.branch = 1;
+  bool any = false;
+  for (gid.bqual.attempt = 1; gid.bqual.attempt <= 3; ++gid.bqual.attempt) {
+    any = any || table.ListsCommit(gid);
+  }
+  return any;
+}
+
+TEST_F(Table, NoAttemptOfABranchThatReadOnlyWins) {
+  table.Apply(5, WithVoidedReader(5, 1));
+  EXPECT_FALSE(AnyAttemptOfTheReaderWins(table));
+  EndAt(5, 1);
+  EXPECT_FALSE(AnyAttemptOfTheReaderWins(table)) << "its first attempt may come to light later";
+  EXPECT_TRUE(table.ListsCommit(GidAt(5, 1)));
+}
+
 TEST_F(Table, EndOfAnUnknownGtridIsNotFound) {
   EXPECT_EQ(table.Apply(5, End{{At(5, 1)}}), ApplyAnswer::kNotFound);
   EXPECT_EQ(table.Look(At(5, 1)), DecisionTable::Word::kNoRecord);
@@ -200,6 +225,19 @@ TEST_F(Table, ARestoredStateGoesOnAsTheOldOneWould) {
 }
 
 #if defined(ASSENT_FAILPOINTS)
+TEST(DecisionTableSeededBugs, AVoidedReaderThatWinsIsCaught) {
+  auto wins = [] {
+    DecisionTable table({});
+    table.Apply(1, kGroup);
+    table.Apply(5, WithVoidedReader(5, 1));
+    table.Apply(5, End{{At(5, 1)}});
+    return AnyAttemptOfTheReaderWins(table);
+  };
+  EXPECT_FALSE(wins());
+  ScopedMutant mutant(Mutant::kVoidedReaderWins);
+  EXPECT_TRUE(wins());
+}
+
 TEST(DecisionTableSeededBugs, LiveKeptAcrossTermsIsCaught) {
   auto decided_in_a_later_term = [] {
     DecisionTable table({});

@@ -22,11 +22,19 @@ Decision TwoBranches() {
   return decision;
 }
 
+// "decided orders_pg:app": that branch is app-held and ended by the application; ":held": app-held
+// and ended by the agent.
 class Player {
  public:
   std::vector<std::string> Perform(const Command& c) {
     if (c.verb == "decided") {
-      core_.emplace(TwoBranches());
+      std::map<uint32_t, AppHeld> app_held;
+      for (const std::string& word : c.words) {
+        const size_t colon = word.find(':');
+        app_held[GidOf(word.substr(0, colon)).bqual.branch] = {
+            .finisher = word.substr(colon) == ":app" ? Finisher::kApp : Finisher::kAgent};
+      }
+      core_.emplace(TwoBranches(), app_held);
       return {};
     }
     auto event = EventOf(c);
@@ -49,6 +57,8 @@ class Player {
       return BranchEnded{
           .gid = GidOf(c.Word(0)), .end = EndOf(c.Word(1)), .detail = c.Option("detail")};
     }
+    if (c.verb == "reported") return ApplicationReported{.gid = GidOf(c.Word(0))};
+    if (c.verb == "grace") return GracePassed{};
     if (c.verb == "waits") return BranchWaits{.gid = GidOf(c.Word(0))};
     if (c.verb == "logged")
       return HeuristicLogged{.gid = GidOf(c.Word(0)), .end = EndOf(c.Word(1))};
@@ -69,8 +79,11 @@ class Player {
     return word == "rolled_back" ? BranchEnd::kHeuristicRollback : BranchEnd::kHazard;
   }
   static std::string Say(const SendCommit& a) {
-    return "commit " + a.gid.bqual.resource + (a.evidence.empty() ? "" : " " + a.evidence);
+    std::string held;
+    if (a.app_held) held = a.app_held->finisher == Finisher::kApp ? ":app" : ":held";
+    return "commit " + a.gid.bqual.resource + held + (a.evidence.empty() ? "" : " " + a.evidence);
   }
+  static std::string Say(const AwaitApplication&) { return "await application"; }
   static std::string Say(const ProposeHeuristic& a) {
     return "propose heuristic " + a.gid.bqual.resource +
            (a.end == BranchEnd::kHazard ? " hazard" : " rolled_back");
@@ -107,6 +120,22 @@ TEST(PhaseTwoSeededBugs, EndTooEarlyIsCaught) {
   EXPECT_FALSE(EndsTooEarly());
   ScopedMutant mutant(Mutant::kEndTooEarly);
   EXPECT_TRUE(EndsTooEarly());
+}
+
+// The agent would kill the session on which the application is about to commit.
+bool SkipsTheGrace() {
+  PhaseTwo core(TwoBranches(), {{0, {.finisher = Finisher::kApp}}});
+  for (const auto& action : core.Step(StartPhaseTwo{})) {
+    const auto* commit = std::get_if<SendCommit>(&action);
+    if (commit != nullptr && commit->gid.bqual.branch == 0) return true;
+  }
+  return false;
+}
+
+TEST(PhaseTwoSeededBugs, ACommitBeforeTheGraceHasPassedIsCaught) {
+  EXPECT_FALSE(SkipsTheGrace());
+  ScopedMutant mutant(Mutant::kGraceSkipped);
+  EXPECT_TRUE(SkipsTheGrace());
 }
 
 #endif

@@ -41,6 +41,9 @@ TEST(RecordCodecTest, EveryKindComesBackAsItWas) {
       .cluster = "bank", .cluster_uuid = "u-u-i-d", .group = 3, .incarnation = ~uint64_t{0}};
   EXPECT_EQ(RoundTrip(group), group);
   EXPECT_EQ(RoundTrip(SomeDecision()), SomeDecision());
+  Decision with_reader = SomeDecision();
+  with_reader.voided_readers = {2, 5};
+  EXPECT_EQ(RoundTrip(with_reader), with_reader);
   const End end{.gtrids = {SomeGtrid(1), SomeGtrid(2)}};
   EXPECT_EQ(RoundTrip(end).gtrids, end.gtrids);
   for (BranchEnd how : {BranchEnd::kHazard, BranchEnd::kHeuristicRollback}) {
@@ -65,6 +68,10 @@ TEST(RecordCodecTest, GoldenBytes) {
       "12180a0d412e70672e3030302e3030303112077869643a373331"
       "120f0a0d412e6d792e3030312e30303032"
       "1a076f726465722d31");
+  EXPECT_EQ(
+      Hex(codec.Encode(Decision{.gtrid = SomeGtrid(), .voided_readers = {2, 300}})),
+      "12300a2962616e6b2e3030303030303030303034686b2e303030302e30303030303030372e3030303030303035"
+      "220302ac02");
   EXPECT_EQ(
       Hex(codec.Encode(End{.gtrids = {SomeGtrid()}})),
       "1a2b0a2962616e6b2e3030303030303030303034686b2e303030302e30303030303030372e3030303030303035");
@@ -123,7 +130,7 @@ TEST(RecordCodecTest, TheTableComesBackAsItWas) {
                          .detail = "a DBA"};
   state.unfinished[SomeGtrid()] = {.decision = SomeDecision(), .heuristics = {report}};
   state.ended[7] = {{0, 0xF0F0}, {9, ~uint64_t{0}}};
-  state.attempts[{7, 4}] = {{1, 2}, {3, 9}};
+  state.attempts[{7, 4}] = {{1, 2}, {3, 9}, {4, 0}};
   const Gid stray{{.cluster = "bank", .incarnation = 45, .group = 0, .epoch = 7, .seq = 5},
                   {.resource = "orders_pg", .branch = 0, .attempt = 1}};
   state.strays[stray.gtrid] = {

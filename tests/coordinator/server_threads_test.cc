@@ -35,7 +35,7 @@ class EagerAgent final : public AgentOutbox {
       AgentInput said;
       for (const AgentOutput& batch : batches) {
         for (const RegisterAnswer& answer : batch.registered) {
-          if (answer.gid) driver_.Post(CommitCall{answer.gid->gtrid, true, on_commit});
+          if (answer.gid) driver_.Post(CommitCall{.gtrid = answer.gid->gtrid, .reply = on_commit});
         }
         for (const PrepareOrder& order : batch.prepares) {
           said.votes.push_back({.gid = order.gid, .vote = Vote::kYes});
