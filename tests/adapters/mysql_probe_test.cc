@@ -127,6 +127,9 @@ class MysqlTls : public ::testing::TestWithParam<ServerUnderTest> {
   }
   void Start(const std::map<std::string, std::string>& settings) {
     auto created = GetParam().Create(settings);
+    if (!created.ok() && GetParam().IsAbsent(created.status())) {
+      GTEST_SKIP() << created.status().message();
+    }
     ASSERT_TRUE(created.ok()) << created.status().ToString();
     server_ = std::move(*created);
   }
@@ -144,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(Servers, MysqlTls, ::testing::Values(ServersUnderTest()
 
 TEST_P(MysqlTls, IsUsedAndVerifiedOrRefused) {
   Start({{"ssl-cert", dir_.File("cert.pem")}, {"ssl-key", dir_.File("key.pem")}});
-  if (HasFatalFailure()) return;
+  if (!server_) return;
   // The password must find its way too: MySQL wants it encrypted, or under a key of the server.
   for (const char* sql : {"CREATE USER guarded@'127.0.0.1' IDENTIFIED BY 'secret'",
                           "GRANT ALL ON *.* TO guarded@'127.0.0.1'"}) {
@@ -171,7 +174,7 @@ TEST_P(MysqlTls, IsNeverSilentlyAbsent) {
   // MariaDB has no certificate unless told; MySQL makes its own, and must be told not to use it.
   Start(GetParam().is_mariadb ? std::map<std::string, std::string>{}
                               : std::map<std::string, std::string>{{"tls-version", ""}});
-  if (HasFatalFailure()) return;
+  if (!server_) return;
   auto plain = MakeMysql(Options(""))->OpenFinishSession();
   ASSERT_FALSE(std::holds_alternative<WorkError>(plain)) << "else the refusal proves nothing";
   auto opened = MakeMysql(Options("cert.pem"))->OpenFinishSession();

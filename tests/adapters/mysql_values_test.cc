@@ -14,6 +14,7 @@ class MysqlValues : public MysqlTest {
  protected:
   void SetUp() override {
     MysqlTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     // 1 to 1,000,000, in no order.
     for (const char* sql :
          {"CREATE TABLE IF NOT EXISTS digits (d INT PRIMARY KEY)",

@@ -20,6 +20,8 @@ struct ServerUnderTest {
   bool log_bin = false;  // With the binary log: another code path of XA in the server.
   // A prepared branch stays tied to its session, and only that one can finish it while it lives.
   bool attaches = false;
+  // Not to be had everywhere: tests skip themselves then.
+  bool is_optional = false;
   // One more of them. `settings` as of MariadbOptions.
   Result<std::unique_ptr<Mysqld>> (*create)(const ServerUnderTest& self,
                                             const std::map<std::string, std::string>& settings);
@@ -27,6 +29,10 @@ struct ServerUnderTest {
   Result<std::unique_ptr<Mysqld>> Create(
       const std::map<std::string, std::string>& settings = {}) const {
     return create(*this, settings);
+  }
+  // Whether Create() failed with `status` since there is no such server here.
+  bool IsAbsent(const Status& status) const {
+    return is_optional && status.code() == Code::kNotFound;
   }
 };
 
