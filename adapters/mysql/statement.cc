@@ -181,11 +181,50 @@ std::string CacheKey(const std::string& sql, const std::vector<Value>& parameter
   return types + ' ' + sql;
 }
 
+// The client library can't read JSON of MySQL in the binary protocol, and seldom knows its name.
+// (In MariaDB it is text.)
+bool AnswersJson(sql::ResultSetMetaData& meta) {
+  for (uint32_t i = 1; i <= meta.getColumnCount(); ++i) {
+    int type = meta.getColumnType(i);
+    if (type == sql::DataType::JSON || type == sql::DataType::UNKNOWN) return true;
+  }
+  return false;
+}
+
+// Runs a statement with parameters whose results come as text: parameters and statement go into
+// user variables, as binary as ever, and the server takes both from there.
+void RunThroughVariables(sql::Connection& connection, const std::string& sql,
+                         const std::vector<Value>& parameters, Attempt* attempt) {
+  std::string set = "SET @assent_sql = ?", execute = "EXECUTE assent_sql USING ";
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const std::string variable = "@assent_" + std::to_string(i + 1);
+    set += ", " + variable + " = ?";
+    execute += (i == 0 ? "" : ", ") + variable;
+  }
+  {
+    std::unique_ptr<sql::PreparedStatement> variables(connection.prepareStatement(set));
+    std::vector<std::unique_ptr<std::istream>> streams;
+    streams.push_back(Binder(*variables, 1).Bind(sql));
+    for (uint32_t i = 0; i < parameters.size(); ++i) {
+      streams.push_back(Binder(*variables, i + 2).Bind(parameters[i]));
+    }
+    variables->executeUpdate();
+  }
+  std::unique_ptr<sql::Statement> prepare(connection.createStatement());
+  prepare->execute("PREPARE assent_sql FROM @assent_sql");  // In place of the one before.
+  RunText(connection, execute, attempt);
+}
+
 void RunPrepared(sql::Connection& connection, StatementCache& kept, const std::string& sql,
                  const std::vector<Value>& parameters, Attempt* attempt) {
   std::string key = CacheKey(sql, parameters);
   std::unique_ptr<sql::PreparedStatement> statement = key.empty() ? nullptr : kept.Take(key);
   if (statement == nullptr) statement.reset(connection.prepareStatement(sql));
+  if (AnswersJson(*statement->getMetaData())) {
+    statement.reset();
+    RunThroughVariables(connection, sql, parameters, attempt);
+    return;
+  }
   std::vector<std::unique_ptr<std::istream>> streams;
   for (uint32_t i = 0; i < parameters.size(); ++i) {
     streams.push_back(Binder(*statement, i + 1).Bind(parameters[i]));

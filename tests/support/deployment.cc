@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "tests/support/mariadb_server.h"
+
 namespace assent::test_support {
 namespace {
 
@@ -35,9 +37,15 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
   auto postgres = PostgresServer::Create(options.postgres);
   if (!postgres.ok()) return postgres.status();
   made->postgres_ = std::move(*postgres);
-  auto mariadb = MariadbServer::Create(options.mariadb);
-  if (!mariadb.ok()) return mariadb.status();
-  made->mariadb_ = std::move(*mariadb);
+  if (options.in_place_of_mariadb) {
+    auto other = options.in_place_of_mariadb();
+    if (!other.ok()) return other.status();
+    made->mariadb_ = std::move(*other);
+  } else {
+    auto mariadb = MariadbServer::Create();
+    if (!mariadb.ok()) return mariadb.status();
+    made->mariadb_ = std::move(*mariadb);
+  }
 
   AssentdOptions assentd;
   assentd.cluster = kCluster;

@@ -1,15 +1,16 @@
-// The smallest whole house: PostgreSQL, MariaDB, one coordinator, one agent for each database. What
-// quickstart, chaos and bench run on.
+// The smallest whole house: PostgreSQL, MariaDB (or MySQL in its place), one coordinator, one agent
+// for each database. What quickstart, chaos and bench run on.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/status.h"
 #include "tests/support/assent_processes.h"
-#include "tests/support/mariadb_server.h"
+#include "tests/support/mysqld.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/temp_dir.h"
 
@@ -17,7 +18,8 @@ namespace assent::test_support {
 
 struct DeploymentOptions {
   PostgresOptions postgres;
-  MariadbOptions mariadb;
+  // Makes what stands in the place of MariaDB. Empty: MariaDB.
+  std::function<Result<std::unique_ptr<Mysqld>>()> in_place_of_mariadb;
   Toml coordinator_settings;
   Toml agent_settings;
   std::string bin_dir;  // Empty: OwnBinDir().
@@ -35,9 +37,9 @@ class Deployment {
   static Result<std::unique_ptr<Deployment>> Start(const DeploymentOptions& options = {});
 
   PostgresServer& postgres() { return *postgres_; }
-  MariadbServer& mariadb() { return *mariadb_; }
+  Mysqld& mariadb() { return *mariadb_; }
   const PostgresServer& postgres() const { return *postgres_; }
-  const MariadbServer& mariadb() const { return *mariadb_; }
+  const Mysqld& mariadb() const { return *mariadb_; }
   AssentdProcess& coordinator() { return *coordinator_; }
   AgentProcess& postgres_agent() { return *postgres_agent_; }
   AgentProcess& mariadb_agent() { return *mariadb_agent_; }
@@ -61,7 +63,7 @@ class Deployment {
   // Destroyed in reverse order: agents, coordinator, databases.
   TempDir dir_;
   std::unique_ptr<PostgresServer> postgres_;
-  std::unique_ptr<MariadbServer> mariadb_;
+  std::unique_ptr<Mysqld> mariadb_;
   std::unique_ptr<AssentdProcess> coordinator_;
   std::unique_ptr<AgentProcess> postgres_agent_;
   std::unique_ptr<AgentProcess> mariadb_agent_;

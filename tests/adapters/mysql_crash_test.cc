@@ -1,9 +1,9 @@
-// Lost connections at every verb, and a MariaDB that dies, hangs, or comes back.
+// Lost connections at every verb, and a server that dies, hangs, or comes back.
 #include <gtest/gtest.h>
 
 #include <csignal>
 
-#include "tests/adapters/mariadb_fixture.h"
+#include "tests/adapters/mysql_fixture.h"
 
 namespace assent::adapters {
 namespace {
@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-class MariadbCrash : public MariadbTest {
+class MysqlCrash : public MysqlTest {
  protected:
   // A session with a branch open that incremented row 1, and its connection killed.
   std::unique_ptr<WorkSession> KilledInBranch() {
@@ -23,10 +23,9 @@ class MariadbCrash : public MariadbTest {
     return session;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Binlog, MariadbCrash, ::testing::Bool(),
-                         [](const auto& param_info) { return param_info.param ? "on" : "off"; });
+INSTANTIATE_TEST_SUITE_P(Servers, MysqlCrash, ::testing::ValuesIn(ServersUnderTest()), NameOf);
 
-TEST_P(MariadbCrash, ConnectionLostBeforeStart) {
+TEST_P(MysqlCrash, ConnectionLostBeforeStart) {
   auto session = OpenWork(resource());
   MustStart(*session, FreshGid());
   std::string id = ConnectionId(*session);
@@ -42,7 +41,7 @@ TEST_P(MariadbCrash, ConnectionLostBeforeStart) {
   EXPECT_TRUE(error->session_lost);
 }
 
-TEST_P(MariadbCrash, ConnectionLostBeforeExecute) {
+TEST_P(MysqlCrash, ConnectionLostBeforeExecute) {
   auto session = KilledInBranch();
   WorkError error = MustFail(*session, "SELECT 1", {}, /*keep_on_error=*/true);
   EXPECT_EQ(error.cause, Cause::kConnectionLost) << error.code;
@@ -55,14 +54,14 @@ TEST_P(MariadbCrash, ConnectionLostBeforeExecute) {
   EXPECT_EQ(N(), "0");
 }
 
-TEST_P(MariadbCrash, ConnectionLostBeforeAStatementWithParameters) {
+TEST_P(MysqlCrash, ConnectionLostBeforeAStatementWithParameters) {
   auto session = KilledInBranch();
   WorkError error = MustFail(*session, "SELECT ?", {Value(int64_t{1})});
   EXPECT_EQ(error.cause, Cause::kConnectionLost) << error.code;
   EXPECT_TRUE(error.session_lost);
 }
 
-TEST_P(MariadbCrash, ConnectionLostBeforePrepare) {
+TEST_P(MysqlCrash, ConnectionLostBeforePrepare) {
   auto session = KilledInBranch();
   PrepareAnswer answer = session->Prepare();
   EXPECT_EQ(answer.vote, Vote::kNo);
@@ -72,38 +71,14 @@ TEST_P(MariadbCrash, ConnectionLostBeforePrepare) {
   EXPECT_EQ(N(), "0");
 }
 
-TEST_P(MariadbCrash, ConnectionLostBeforeRollback) {
+TEST_P(MysqlCrash, ConnectionLostBeforeRollback) {
   auto session = KilledInBranch();
   EXPECT_FALSE(session->Rollback());
   EXPECT_FALSE(session->Rollback());
   EXPECT_EQ(N(), "0");
 }
 
-TEST_P(MariadbCrash, ConnectionLostBeforeFinishPrepared) {
-  auto session = OpenWork(resource());
-  Gid gid = FreshGid();
-  MustStart(*session, gid);
-  MustExecute(*session, Increment());
-  std::string id = ConnectionId(*session);
-  PrepareAnswer vote = session->Prepare();
-  ASSERT_EQ(vote.vote, Vote::kYes);
-  KillConnection(id);
-  FinishAnswer answer =
-      session->FinishPrepared(Decision::kCommit, vote.evidence, JournalWord::kWill);
-  EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);
-  EXPECT_TRUE(answer.session_lost);
-  EXPECT_FALSE(answer.no_effect) << "nobody knows what became of a verb whose answer was lost";
-  answer = session->FinishPrepared(Decision::kCommit, vote.evidence, JournalWord::kWill);
-  EXPECT_EQ(answer.finish, Finish::kTransient);
-  EXPECT_TRUE(answer.no_effect) << "this one was never sent";
-  EXPECT_TRUE(answer.session_lost);
-  auto finish = OpenFinish(resource());
-  answer = Settle([&] { return finish->Commit(gid, vote.evidence, JournalWord::kWill); });
-  EXPECT_EQ(answer.finish, Finish::kDone) << Describe(answer);
-  EXPECT_EQ(N(), "1");
-}
-
-TEST_P(MariadbCrash, ConnectionLostBeforeFinishVerbs) {
+TEST_P(MysqlCrash, ConnectionLostBeforeFinishVerbs) {
   Prepared branch = PrepareAndClose();
   auto newest = [&] {
     // The finish session is the only one besides the asking one.
@@ -133,7 +108,7 @@ TEST_P(MariadbCrash, ConnectionLostBeforeFinishVerbs) {
   EXPECT_EQ(answer.finish, Finish::kDone) << Describe(answer);
 }
 
-TEST_P(MariadbCrash, KilledServerCommitsThePreparedBranchAfterwards) {
+TEST_P(MysqlCrash, KilledServerCommitsThePreparedBranchAfterwards) {
   Prepared commits = PrepareIncrement(1);
   Prepared aborts = PrepareIncrement(2);
   auto unprepared = OpenWork(resource());
@@ -141,10 +116,13 @@ TEST_P(MariadbCrash, KilledServerCommitsThePreparedBranchAfterwards) {
   MustExecute(*unprepared, Increment(3));
   auto finish = OpenFinish(resource());
   server().Kill9();
-  FinishAnswer answer =
-      commits.session->FinishPrepared(Decision::kCommit, commits.evidence, JournalWord::kWill);
-  EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);
-  EXPECT_TRUE(answer.session_lost);
+  FinishAnswer answer;
+  if (GetParam().attaches) {
+    answer =
+        commits.session->FinishPrepared(Decision::kCommit, commits.evidence, JournalWord::kWill);
+    EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);
+    EXPECT_TRUE(answer.session_lost);
+  }
   answer = finish->Commit(commits.gid, commits.evidence, JournalWord::kWill);
   EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);
   EXPECT_TRUE(answer.session_lost);
@@ -167,7 +145,7 @@ TEST_P(MariadbCrash, KilledServerCommitsThePreparedBranchAfterwards) {
   EXPECT_EQ(N(1) + N(2) + N(3), "100");
 }
 
-TEST_P(MariadbCrash, ServerThatHangsIsGivenUpAfterFinishTimeout) {
+TEST_P(MysqlCrash, ServerThatHangsIsGivenUpAfterFinishTimeout) {
   Prepared branch = PrepareAndClose();
   ConnectOptions options = Options();
   options.finish_timeout = seconds(1);
@@ -191,19 +169,21 @@ TEST_P(MariadbCrash, ServerThatHangsIsGivenUpAfterFinishTimeout) {
   EXPECT_EQ(N(), "1");
 }
 
-TEST_P(MariadbCrash, LostAnswerOfTheVerbIsSettledByWhatWeKnowThatWeSent) {
+TEST_P(MysqlCrash, LostAnswerOfTheVerbIsSettledByWhatWeKnowThatWeSent) {
   ConnectOptions options = Options();
   options.statement_timeout = seconds(1);
   options.finish_timeout = seconds(1);  // Together: a work session waits 2 s for an answer.
   auto impatient = MakeMysql(options);
   Prepared commits = PrepareIncrement(*impatient, FreshGid(), 1);
   Prepared aborts = PrepareIncrement(*impatient, FreshGid(), 2);
+  auto for_commit = OpenFinish(*impatient);
+  auto for_abort = OpenFinish(*impatient);
   ASSERT_EQ(kill(server().pid(), SIGSTOP), 0);
   // The verbs wait in the sockets, and are carried out when the server goes on.
-  FinishAnswer commit =
-      commits.session->FinishPrepared(Decision::kCommit, commits.evidence, JournalWord::kWill);
+  FinishAnswer commit = End(*commits.session, *for_commit, Decision::kCommit, commits.gid,
+                            commits.evidence, JournalWord::kWill);
   FinishAnswer abort =
-      aborts.session->FinishPrepared(Decision::kAbort, aborts.evidence, JournalWord::kNothing);
+      End(*aborts.session, *for_abort, Decision::kAbort, aborts.gid, aborts.evidence);
   ASSERT_EQ(kill(server().pid(), SIGCONT), 0);
   for (const FinishAnswer& answer : {commit, abort}) {
     EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);

@@ -1,4 +1,4 @@
-// Phase two and recovery on MariaDB: what an unknown gid means, whose branches are ours, and who
+// Phase two and recovery: what an unknown gid means, whose branches are ours, and who
 // may not do what.
 #include <gtest/gtest.h>
 #include <mysql_connection.h>
@@ -7,19 +7,19 @@
 #include <cppconn/statement.h>
 
 #include "base/mutant.h"
-#include "tests/adapters/mariadb_fixture.h"
+#include "tests/adapters/mysql_fixture.h"
 
 namespace assent::adapters {
 namespace {
 
 using std::chrono::seconds;
 
-class MariadbFinish : public MariadbTest {
+class MysqlFinish : public MysqlTest {
  protected:
   // Whatever a program on its own session does; the session stays open.
   class Raw {
    public:
-    explicit Raw(test_support::MariadbServer& server)
+    explicit Raw(test_support::Mysqld& server)
         : connection_(get_driver_instance()->connect("unix://" + server.socket(), "root", "")) {
       Run("USE bank");
     }
@@ -37,24 +37,10 @@ class MariadbFinish : public MariadbTest {
    private:
     std::unique_ptr<sql::Connection> connection_;
   };
-
-  // Retries as a person would: the session that prepared it may still be closing.
-  void ByHand(const std::string& sql) {
-    EXPECT_TRUE(test_support::WaitUntil(seconds(10), [&] { return server().Execute(sql).ok(); }))
-        << sql;
-  }
-  FinishAnswer CommitSettled(FinishSession& session, const Prepared& branch,
-                             JournalWord journal = JournalWord::kNothing) {
-    return Settle([&] { return session.Commit(branch.gid, branch.evidence, journal); });
-  }
-  FinishAnswer RollbackSettled(FinishSession& session, const Prepared& branch) {
-    return Settle([&] { return session.Rollback(branch.gid, branch.evidence); });
-  }
 };
-INSTANTIATE_TEST_SUITE_P(Binlog, MariadbFinish, ::testing::Bool(),
-                         [](const auto& param_info) { return param_info.param ? "on" : "off"; });
+INSTANTIATE_TEST_SUITE_P(Servers, MysqlFinish, ::testing::ValuesIn(ServersUnderTest()), NameOf);
 
-TEST_P(MariadbFinish, CommitsAfterThePreparingSessionClosed) {
+TEST_P(MysqlFinish, CommitsAfterThePreparingSessionClosed) {
   auto finish = OpenFinish(resource());
   for (int i = 1; i <= 15; ++i) {
     // Often enough to meet the gap after the close, in which the server says OK and does nothing.
@@ -65,7 +51,7 @@ TEST_P(MariadbFinish, CommitsAfterThePreparingSessionClosed) {
   }
 }
 
-TEST_P(MariadbFinish, RollsBackAfterThePreparingSessionClosed) {
+TEST_P(MysqlFinish, RollsBackAfterThePreparingSessionClosed) {
   Prepared branch = PrepareAndClose();
   auto finish = OpenFinish(resource());
   FinishAnswer answer = RollbackSettled(*finish, branch);
@@ -75,43 +61,23 @@ TEST_P(MariadbFinish, RollsBackAfterThePreparingSessionClosed) {
   EXPECT_EQ(finish->Rollback(branch.gid, branch.evidence).finish, Finish::kDone) << "repeated";
 }
 
-TEST_P(MariadbFinish, AttachedBranchIsTransientUntilItsSessionCloses) {
-  Prepared branch = PrepareIncrement();
-  auto finish = OpenFinish(resource());
-  for (JournalWord journal : {JournalWord::kNothing, JournalWord::kWill, JournalWord::kDone}) {
-    FinishAnswer answer = finish->Commit(branch.gid, branch.evidence, journal);
-    EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);
-    EXPECT_FALSE(answer.session_lost);
-    // The evidence names the session; without that the server's word and its list decide.
-    answer = finish->Commit(branch.gid, "id=" + Options().identity, journal);
-    EXPECT_EQ(answer.finish, Finish::kTransient) << Describe(answer);
-    EXPECT_EQ(answer.code, "1397/XAE04");
-  }
-  EXPECT_EQ(finish->Rollback(branch.gid, branch.evidence).finish, Finish::kTransient);
-  EXPECT_EQ(finish->Rollback(branch.gid, "").finish, Finish::kTransient);
-  EXPECT_EQ(N(), "0");
-  branch.session.reset();
-  EXPECT_EQ(CommitSettled(*finish, branch).finish, Finish::kDone);
-  EXPECT_EQ(N(), "1");
-}
-
-TEST_P(MariadbFinish, UnknownGidWithoutAnyEvidenceIsAHazardForCommit) {
+TEST_P(MysqlFinish, UnknownGidWithoutAnyEvidenceIsAHazardForCommit) {
   auto finish = OpenFinish(resource());
   FinishAnswer answer = finish->Commit(FreshGid(), "", JournalWord::kNothing);
   EXPECT_EQ(answer.finish, Finish::kHazard) << Describe(answer);
-  answer = finish->Commit(FreshGid(), "id=" + Options().identity, JournalWord::kNothing);
+  answer = finish->Commit(FreshGid(), ServerEvidence(), JournalWord::kNothing);
   EXPECT_EQ(answer.finish, Finish::kHazard) << Describe(answer);
   EXPECT_EQ(answer.code, "1397/XAE04");
   EXPECT_FALSE(answer.detail.empty());
 }
 
-TEST_P(MariadbFinish, RollbackOfWhatNobodySawPreparedIsDone) {
+TEST_P(MysqlFinish, RollbackOfWhatNobodySawPreparedIsDone) {
   auto finish = OpenFinish(resource());
   EXPECT_EQ(finish->Rollback(FreshGid(), "").finish, Finish::kDone);
 }
 
-TEST_P(MariadbFinish, RollbackOfWhatVotedYesAndIsGoneIsAHazard) {
-  // MariaDB keeps no trace of a finished branch: somebody may have committed it by hand.
+TEST_P(MysqlFinish, RollbackOfWhatVotedYesAndIsGoneIsAHazard) {
+  // The server keeps no trace of a finished branch: somebody may have committed it by hand.
   Prepared branch = PrepareAndClose();
   ByHand(resource().HandSql(branch.gid).commit);
   auto finish = OpenFinish(resource());
@@ -119,7 +85,7 @@ TEST_P(MariadbFinish, RollbackOfWhatVotedYesAndIsGoneIsAHazard) {
   EXPECT_EQ(answer.finish, Finish::kHazard) << Describe(answer);
 }
 
-TEST_P(MariadbFinish, SecondCommitIsDoneByTheJournalAndElseAHazard) {
+TEST_P(MysqlFinish, SecondCommitIsDoneByTheJournalAndElseAHazard) {
   Prepared branch = PrepareAndClose();
   auto finish = OpenFinish(resource());
   ASSERT_EQ(CommitSettled(*finish, branch, JournalWord::kWill).finish, Finish::kDone);
@@ -131,7 +97,7 @@ TEST_P(MariadbFinish, SecondCommitIsDoneByTheJournalAndElseAHazard) {
   EXPECT_EQ(N(), "1");
 }
 
-TEST_P(MariadbFinish, BranchFinishedByHandIsAHazard) {
+TEST_P(MysqlFinish, BranchFinishedByHandIsAHazard) {
   auto finish = OpenFinish(resource());
   for (bool commit : {true, false}) {
     Prepared branch = PrepareAndClose();
@@ -142,36 +108,7 @@ TEST_P(MariadbFinish, BranchFinishedByHandIsAHazard) {
   }
 }
 
-TEST_P(MariadbFinish, HandSqlShowsTheBranchAsItIsWritten) {
-  Prepared branch = PrepareAndClose();
-  auto sql = resource().HandSql(branch.gid);
-  auto rows = server().Query(sql.inspect);
-  ASSERT_TRUE(rows.ok()) << rows.status().ToString();
-  ASSERT_EQ(rows->size(), 1u);
-  EXPECT_EQ(sql.commit, "XA COMMIT " + (*rows)[0][3]);
-  EXPECT_EQ(sql.rollback, "XA ROLLBACK " + (*rows)[0][3]);
-  ByHand(sql.rollback);
-  // Before any connection nobody knows which server it is; plain XA RECOVER works on all.
-  EXPECT_EQ(MakeMysql(Options())->HandSql(branch.gid).inspect, "XA RECOVER");
-}
-
-TEST_P(MariadbFinish, BranchThatWroteNothingIsReportedWhenTheServerRolledItBack) {
-  // It could have written, and voted yes. After its session ended MariaDB answers 1402, once.
-  auto session = OpenWork(resource());
-  Prepared branch{.gid = FreshGid()};
-  MustStart(*session, branch.gid);
-  MustExecute(*session, "SELECT n FROM " + table_);
-  PrepareAnswer vote = session->Prepare();
-  ASSERT_EQ(vote.vote, Vote::kYes);
-  branch.evidence = vote.evidence;
-  session.reset();
-  auto finish = OpenFinish(resource());
-  FinishAnswer answer = CommitSettled(*finish, branch);
-  EXPECT_EQ(answer.finish, Finish::kHeuristicRollback) << Describe(answer);
-  EXPECT_EQ(answer.code, "1402/XA100");
-}
-
-TEST_P(MariadbFinish, AbsenceOnAnotherServerProvesNothing) {
+TEST_P(MysqlFinish, AbsenceOnAnotherServerProvesNothing) {
   Evidence elsewhere = "id=some-other-server";
   auto finish = OpenFinish(resource());
   for (JournalWord journal : {JournalWord::kNothing, JournalWord::kWill, JournalWord::kDone}) {
@@ -182,11 +119,11 @@ TEST_P(MariadbFinish, AbsenceOnAnotherServerProvesNothing) {
   EXPECT_EQ(finish->Rollback(FreshGid(), elsewhere).finish, Finish::kTransient);
 }
 
-TEST_P(MariadbFinish, AbsenceOnAReadOnlyServerProvesNothing) {
+TEST_P(MysqlFinish, AbsenceOnAReadOnlyServerProvesNothing) {
   auto finish =
       OpenFinish(resource());  // root may write all the same, so XA COMMIT is not refused.
   ASSERT_TRUE(server().Execute("SET GLOBAL read_only = 1").ok());
-  FinishAnswer commit = finish->Commit(FreshGid(), "id=" + Options().identity, JournalWord::kWill);
+  FinishAnswer commit = finish->Commit(FreshGid(), ServerEvidence(), JournalWord::kWill);
   FinishAnswer rollback = finish->Rollback(FreshGid(), "");
   auto recovered = finish->Recover();
   ASSERT_TRUE(server().Execute("SET GLOBAL read_only = 0").ok());
@@ -195,18 +132,21 @@ TEST_P(MariadbFinish, AbsenceOnAReadOnlyServerProvesNothing) {
   EXPECT_EQ(recovered.status().code(), Code::kUnavailable);
 }
 
-TEST_P(MariadbFinish, AbsenceOnARunningReplicaProvesNothing) {
+TEST_P(MysqlFinish, AbsenceOnARunningReplicaProvesNothing) {
+  const bool is_mariadb = GetParam().is_mariadb;  // Each has its own words.
   ASSERT_TRUE(server()
-                  .Execute("CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, "
-                           "MASTER_USER='x', MASTER_CONNECT_RETRY=60")
+                  .Execute(is_mariadb ? "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, "
+                                        "MASTER_USER='x', MASTER_CONNECT_RETRY=60"
+                                      : "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', "
+                                        "SOURCE_PORT=1, SOURCE_USER='x', SOURCE_CONNECT_RETRY=60")
                   .ok());
-  ASSERT_TRUE(server().Execute("START SLAVE IO_THREAD").ok());
+  ASSERT_TRUE(server().Execute("START REPLICA IO_THREAD").ok());
   auto finish = OpenFinish(resource());
-  FinishAnswer commit = finish->Commit(FreshGid(), "id=" + Options().identity, JournalWord::kWill);
+  FinishAnswer commit = finish->Commit(FreshGid(), ServerEvidence(), JournalWord::kWill);
   auto recovered = finish->Recover();
   auto probed = resource().Probe();
-  ASSERT_TRUE(server().Execute("STOP SLAVE").ok());
-  ASSERT_TRUE(server().Execute("RESET SLAVE ALL").ok());
+  ASSERT_TRUE(server().Execute("STOP REPLICA").ok());
+  ASSERT_TRUE(server().Execute("RESET REPLICA ALL").ok());
   EXPECT_EQ(commit.finish, Finish::kTransient) << Describe(commit);
   EXPECT_EQ(recovered.status().code(), Code::kUnavailable);
   ASSERT_TRUE(probed.ok());
@@ -215,33 +155,7 @@ TEST_P(MariadbFinish, AbsenceOnARunningReplicaProvesNothing) {
   EXPECT_TRUE(found);
 }
 
-TEST_P(MariadbFinish, ReadOnlyServerRefusesAnOrdinaryUser) {
-  ASSERT_TRUE(server().Execute("CREATE OR REPLACE USER plain@'127.0.0.1'").ok());
-  ASSERT_TRUE(server().Execute("GRANT ALL ON bank.* TO plain@'127.0.0.1'").ok());
-  Prepared branch = PrepareAndClose();
-  ConnectOptions options = Options();
-  options.user = "plain";
-  auto plain = MakeMysql(options);
-  auto finish = OpenFinish(*plain);
-  ASSERT_TRUE(server().Execute("SET GLOBAL read_only = 1").ok());
-  FinishAnswer answer;
-  bool refused = test_support::WaitUntil(seconds(10), [&] {
-    answer = finish->Commit(branch.gid, branch.evidence, JournalWord::kWill);
-    return answer.finish == Finish::kRefused;
-  });
-  ASSERT_TRUE(server().Execute("SET GLOBAL read_only = 0").ok());
-  EXPECT_TRUE(refused) << Describe(answer);
-  EXPECT_EQ(answer.code, "1290/HY000");
-  EXPECT_EQ(PreparedCount(), 1u);
-  // An ordinary user may finish another user's branch, and list it.
-  auto listed = finish->Recover();
-  ASSERT_TRUE(listed.ok()) << listed.status().ToString();
-  EXPECT_EQ(listed->size(), 1u);
-  EXPECT_EQ(CommitSettled(*finish, branch).finish, Finish::kDone);
-  EXPECT_EQ(N(), "1");
-}
-
-TEST_P(MariadbFinish, RecoverListsOnlyWhatIsOurs) {
+TEST_P(MysqlFinish, RecoverListsOnlyWhatIsOurs) {
   Prepared ours = PrepareAndClose(1);
   Gid other_cluster = FreshGid("othercluster", kResource);
   Gid other_resource = FreshGid(kCluster, "other_resource");
@@ -269,8 +183,8 @@ TEST_P(MariadbFinish, RecoverListsOnlyWhatIsOurs) {
   ASSERT_TRUE(recovered.ok()) << recovered.status().ToString();
   ASSERT_EQ(recovered->size(), 1u);
   EXPECT_EQ((*recovered)[0].gid, ours.gid);
-  EXPECT_EQ((*recovered)[0].evidence, "id=" + Options().identity);
-  EXPECT_FALSE((*recovered)[0].age) << "MariaDB does not know";
+  EXPECT_EQ((*recovered)[0].evidence, ServerEvidence());
+  EXPECT_FALSE((*recovered)[0].age) << "the server does not know";
   EXPECT_EQ(PreparedCount(), 7u);
 
 #if defined(ASSENT_FAILPOINTS)
@@ -288,36 +202,27 @@ TEST_P(MariadbFinish, RecoverListsOnlyWhatIsOurs) {
   for (const std::string& xid : foreign) ByHand("XA ROLLBACK " + xid);
 }
 
-TEST_P(MariadbFinish, RecoverListsAttachedBranchesToo) {
+TEST_P(MysqlFinish, RecoverListsBranchesOfOpenSessionsToo) {
   Prepared branch = PrepareIncrement();
   auto finish = OpenFinish(resource());
   auto recovered = finish->Recover();
   ASSERT_TRUE(recovered.ok());
   EXPECT_EQ(recovered->size(), 1u);
-  (void)branch.session->FinishPrepared(Decision::kAbort, branch.evidence, JournalWord::kNothing);
+  (void)End(branch, Decision::kAbort);
   recovered = finish->Recover();
   ASSERT_TRUE(recovered.ok());
   EXPECT_TRUE(recovered->empty());
 }
 
 #if defined(ASSENT_FAILPOINTS)
-TEST_P(MariadbFinish, MutantUnknownIdIsSuccessIsCaught) {
-  // AttachedBranchIsTransient... and UnknownGidWithoutAnyEvidence... would see this.
-  Prepared branch = PrepareIncrement();
-  auto finish = OpenFinish(resource());
-  FinishAnswer attached, unknown;
-  {
-    ScopedMutant mutant(Mutant::kUnknownIdIsSuccess);
-    attached = finish->Commit(branch.gid, "id=" + Options().identity, JournalWord::kNothing);
-    unknown = finish->Commit(FreshGid(), "", JournalWord::kNothing);
-  }
-  EXPECT_EQ(attached.finish, Finish::kDone);
+TEST_P(MysqlFinish, MutantUnknownIdIsSuccessIsCaught) {
+  // UnknownGidWithoutAnyEvidence... would see this.
+  ScopedMutant mutant(Mutant::kUnknownIdIsSuccess);
+  FinishAnswer unknown = OpenFinish(resource())->Commit(FreshGid(), "", JournalWord::kNothing);
   EXPECT_EQ(unknown.finish, Finish::kDone);
-  EXPECT_EQ(N(), "0") << "reported as done, not committed: mixed";
-  (void)branch.session->FinishPrepared(Decision::kAbort, branch.evidence, JournalWord::kNothing);
 }
 
-TEST_P(MariadbFinish, MutantStandbyTrustedIsCaught) {
+TEST_P(MysqlFinish, MutantStandbyTrustedIsCaught) {
   // AbsenceOnAnotherServer... and AbsenceOnAReadOnlyServer... would see this.
   auto finish = OpenFinish(resource());
   ASSERT_TRUE(server().Execute("SET GLOBAL read_only = 1").ok());
