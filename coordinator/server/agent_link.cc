@@ -96,8 +96,7 @@ void AgentLink::Send(AgentOutput batch) {
     MutexLock lock(mutex_);
     if (closed_) return;
     if (gathered_.size() >= kBatchesMax) {
-      LogWarning("agent_slow", {{"link", id_}, {"peer", peer_}, {"batches", gathered_.size()}});
-      Cancel();
+      Drop("agent_slow");
       return;
     }
     gathered_.push_back(std::move(batch));
@@ -153,7 +152,13 @@ void AgentLink::Close(Status) {
 void AgentLink::CloseSilent() {
   MutexLock lock(mutex_);
   if (closed_) return;
-  LogWarning("agent_silent", {{"link", id_}, {"peer", peer_}});
+  Drop("agent_silent");
+}
+
+void AgentLink::Drop(const char* why) {
+  LogWarning(why, {{"link", id_}, {"peer", peer_}});
+  // Before the agent can hear of it: when it dials again its place is free.
+  driver_.Post(LinkClosed{id_});
   Cancel();
 }
 

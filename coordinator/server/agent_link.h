@@ -60,6 +60,7 @@ class AgentLink final : public AgentOutbox,
   void ReadMessage();
   // Says goodbye: at once, or when the write that is under way is done.
   void End(grpc::Status status) EXCLUDES(mutex_);
+  void Drop(const char* why) REQUIRES(mutex_);
   void Cancel() REQUIRES(mutex_);
   // By whoever has the pen: starts the next write.
   void Write() EXCLUDES(mutex_);

@@ -93,8 +93,7 @@ void Link::BackOff(bool long_wait) {
   MutexLock lock(mutex_);
   const MonotonicTime until =
       now + (long_wait || refused_ ? Duration(kDialAgainRefused) : Duration(kDialAgainMin));
-  const uint64_t version = hello_version_;
-  while (!stopping_ && hello_version_ == version && changed_.WaitUntil(mutex_, until)) {
+  while (!stopping_ && hello_version_ == said_version_ && changed_.WaitUntil(mutex_, until)) {
   }
   refused_ = false;
 }
@@ -122,6 +121,7 @@ grpc::Status Link::Converse() {
   {
     MutexLock lock(mutex_);
     if (stopping_) return grpc::Status(grpc::StatusCode::CANCELLED, "stopping");
+    said_version_ = hello_version_;
     stream = stream_ = LinkStream::Start(*stub_, hello_, this, driver_);
   }
   // From here on a newer hello cancels the stream.

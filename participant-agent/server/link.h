@@ -67,6 +67,7 @@ class Link {
   CondVar changed_;
   v1::Hello hello_ GUARDED_BY(mutex_);
   uint64_t hello_version_ GUARDED_BY(mutex_) = 0;  // 0: none yet.
+  uint64_t said_version_ GUARDED_BY(mutex_) = 0;   // On the present stream, or the last.
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool refused_ GUARDED_BY(mutex_) = false;
   // The present stream, with whoever speaks on it just now.
