@@ -1,17 +1,16 @@
-// The links of agents: a gRPC stream each, with a thread that reads and a thread that writes. They
-// translate and queue; what a message means is the driver's business.
+// The links of agents: takes in each stream that comes, keeps it alive, and ends it when its agent
+// has fallen silent.
 #pragma once
 
 #include <atomic>
 #include <chrono>
-#include <memory>
 #include <set>
 #include <thread>
 
 #include "assent/v1/agent_link.grpc.pb.h"
 #include "base/clock.h"
-#include "base/inbox.h"
 #include "base/mutex.h"
+#include "coordinator/server/agent_link.h"
 #include "coordinator/server/driver.h"
 
 namespace assent::coordinator {
@@ -23,22 +22,17 @@ struct LinkTimes {
   std::chrono::milliseconds silence_max{3'000};
 };
 
-class AgentLinks final : public v1::AgentLink::Service {
+class AgentLinks final : public v1::AgentLink::CallbackService {
  public:
   // All must outlive this object, and it the gRPC server.
   AgentLinks(Driver& driver, const Clock& clock, LinkTimes times);
   ~AgentLinks() override;
 
-  grpc::Status Connect(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::AgentMessage>* stream) override;
+  grpc::ServerBidiReactor<v1::AgentMessage, v1::CoordinatorMessage>* Connect(
+      grpc::CallbackServerContext* context) override EXCLUDES(mutex_);
 
  private:
-  class Link;
-
-  void WatchSilence() EXCLUDES(mutex_);
-  void ReadUntilClosed(Link& link, LinkId id,
-                       grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::AgentMessage>& stream);
+  void Watch() EXCLUDES(mutex_);
 
   Driver& driver_;
   const Clock& clock_;
@@ -48,7 +42,7 @@ class AgentLinks final : public v1::AgentLink::Service {
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ GUARDED_BY(mutex_) = false;
-  std::set<Link*> open_ GUARDED_BY(mutex_);
+  std::set<AgentLink*> open_ GUARDED_BY(mutex_);
   std::thread watcher_;
 };
 

@@ -2,10 +2,8 @@
 
 #include <grpcpp/create_channel.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/rpc/status.h"
 
@@ -14,62 +12,6 @@ namespace {
 
 constexpr auto kDialAgainMin = std::chrono::milliseconds(50);
 constexpr auto kDialAgainRefused = std::chrono::seconds(5);
-
-size_t Items(const v1::AgentMessage& message) {
-  return static_cast<size_t>(message.registers_size() + message.votes_size() +
-                             message.finished_size() + message.inquiries_size() +
-                             message.lost_size());
-}
-
-// Messages that any coordinator takes: one that is too large ends the link, and it would be said
-// again after the next hello, for ever.
-class Pieces {
- public:
-  explicit Pieces(v1::AgentMessage message) {
-    Move(message.mutable_registers(), &v1::AgentMessage::add_registers);
-    Move(message.mutable_votes(), &v1::AgentMessage::add_votes);
-    Move(message.mutable_finished(), &v1::AgentMessage::add_finished);
-    Move(message.mutable_inquiries(), &v1::AgentMessage::add_inquiries);
-    Move(message.mutable_lost(), &v1::AgentMessage::add_lost);
-    if (messages_.empty()) messages_.emplace_back();  // A heartbeat.
-  }
-  std::vector<v1::AgentMessage>& messages() { return messages_; }
-
- private:
-  static constexpr size_t kBytesMax = 256 << 10;
-
-  template <typename Item, typename Add>
-  void Move(google::protobuf::RepeatedPtrField<Item>* items, Add add) {
-    for (Item& item : *items) {
-      const size_t bytes = item.ByteSizeLong();
-      if (messages_.empty() || bytes_ + bytes > kBytesMax) {
-        messages_.emplace_back();
-        bytes_ = 0;
-      }
-      bytes_ += bytes;
-      *(messages_.back().*add)() = std::move(item);
-    }
-  }
-
-  std::vector<v1::AgentMessage> messages_;
-  size_t bytes_ = 0;
-};
-
-bool TellsCommitted([[maybe_unused]] const v1::AgentMessage& message) {
-  return std::any_of(message.finished().begin(), message.finished().end(),
-                     [](const auto& f) { return f.state() == v1::BRANCH_STATE_COMMITTED; });
-}
-
-void StopBefore([[maybe_unused]] const v1::AgentMessage& message) {
-  if (message.registers_size() > 0) ASSENT_FAILPOINT("agent.register.before_send");
-  if (message.votes_size() > 0) ASSENT_FAILPOINT("agent.vote.before_send");
-  if (TellsCommitted(message)) ASSENT_FAILPOINT("agent.done.before_send");
-}
-
-void StopAfter([[maybe_unused]] const v1::AgentMessage& message) {
-  if (message.votes_size() > 0) ASSENT_FAILPOINT("agent.vote.after_send");
-  if (TellsCommitted(message)) ASSENT_FAILPOINT("agent.done.after_send");
-}
 
 std::shared_ptr<grpc::Channel> MakeChannel(
     const std::string& target, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
@@ -94,7 +36,6 @@ Link::Link(std::string target, std::shared_ptr<grpc::ChannelCredentials> credent
       driver_(driver),
       channel_(MakeChannel(target_, credentials)),
       stub_(v1::AgentLink::NewStub(channel_)),
-      heard_(std::chrono::steady_clock::now()),
       thread_([this] { Run(); }) {}
 
 Link::~Link() {
@@ -105,7 +46,7 @@ Link::~Link() {
 void Link::Stop() {
   MutexLock lock(mutex_);
   stopping_ = true;
-  if (context_ != nullptr) context_->TryCancel();
+  if (stream_ != nullptr) stream_->Cancel();
   changed_.NotifyAll();
 }
 
@@ -114,36 +55,31 @@ void Link::SetHello(const v1::Hello& hello) {
   hello_ = hello;
   ++hello_version_;
   refused_ = false;
-  if (context_ != nullptr) context_->TryCancel();
+  if (stream_ != nullptr) stream_->Cancel();
   changed_.NotifyAll();
 }
 
 void Link::Refuse() {
   MutexLock lock(mutex_);
   refused_ = true;
-  if (context_ != nullptr) context_->TryCancel();
+  if (stream_ != nullptr) stream_->Cancel();
 }
 
 void Link::Send(v1::AgentMessage* message) {
-  const size_t items = Items(*message);
-  MutexLock lock(mutex_);
-  if (!closed_ && outgoing_items_ + items <= kOutgoingItemsMax) {
-    if (outgoing_items_ == 0) {
-      outgoing_.Swap(message);
-    } else {
-      outgoing_.MergeFrom(*message);
-    }
-    outgoing_items_ += items;
-    changed_.NotifyAll();
+  std::shared_ptr<LinkStream> stream;
+  {
+    MutexLock lock(mutex_);
+    stream = stream_;
   }
+  if (stream != nullptr) stream->Send(message);
   message->Clear();
 }
 
 void Link::CheckSilence(MonotonicTime now) {
   MutexLock lock(mutex_);
-  if (context_ == nullptr || now - heard_.load() < kSilenceMax) return;
+  if (stream_ == nullptr || now - stream_->LastHeard() < kSilenceMax) return;
   LogWarning("link_silent", {{"coordinator", target_}});
-  context_->TryCancel();
+  stream_->Cancel();
 }
 
 bool Link::WaitForHello() {
@@ -157,8 +93,7 @@ void Link::BackOff(bool long_wait) {
   MutexLock lock(mutex_);
   const MonotonicTime until =
       now + (long_wait || refused_ ? Duration(kDialAgainRefused) : Duration(kDialAgainMin));
-  const uint64_t version = hello_version_;
-  while (!stopping_ && hello_version_ == version && changed_.WaitUntil(mutex_, until)) {
+  while (!stopping_ && hello_version_ == said_version_ && changed_.WaitUntil(mutex_, until)) {
   }
   refused_ = false;
 }
@@ -182,75 +117,19 @@ void Link::Run() {
 }
 
 grpc::Status Link::Converse() {
-  grpc::ClientContext context;
-  v1::AgentMessage first;
+  std::shared_ptr<LinkStream> stream;
   {
     MutexLock lock(mutex_);
     if (stopping_) return grpc::Status(grpc::StatusCode::CANCELLED, "stopping");
-    context_ = &context;
-    *first.mutable_hello() = hello_;  // From here on a newer one cancels the stream.
-    closed_ = true;
-    outgoing_.Clear();
-    outgoing_items_ = 0;
+    said_version_ = hello_version_;
+    stream = stream_ = LinkStream::Start(*stub_, hello_, this, driver_);
   }
-  heard_ = std::chrono::steady_clock::now();
-  std::unique_ptr<Stream> stream = stub_->Connect(&context);
-  v1::CoordinatorMessage heard;
-  const bool welcomed = stream->Write(first) && stream->Read(&heard) && heard.has_welcome();
-  std::thread writer;
-  if (welcomed) {
-    {
-      MutexLock lock(mutex_);
-      closed_ = false;
-    }
-    heard_ = std::chrono::steady_clock::now();
-    writer = std::thread([this, &stream] { WriteUntilClosed(*stream); });
-    driver_.Post(LinkWelcomed{.link = this, .welcome = heard.welcome()});
-    heard.clear_welcome();
-    do {
-      heard_ = std::chrono::steady_clock::now();
-      const bool only_heartbeat = heard.registered_size() == 0 && heard.prepares_size() == 0 &&
-                                  heard.finishes_size() == 0 && heard.answers_size() == 0 &&
-                                  heard.forget_size() == 0 && !heard.has_leadership();
-      if (!only_heartbeat) driver_.Post(LinkSaid{.link = this, .message = std::move(heard)});
-      heard = {};
-    } while (stream->Read(&heard));
-    {
-      MutexLock lock(mutex_);
-      closed_ = true;
-      changed_.NotifyAll();
-    }
-    context.TryCancel();  // A write that blocks must not outlive what it writes to.
-    writer.join();
-    driver_.Post(LinkDown{.link = this});
-  }
-  // Returns what the coordinator ended the stream with, if it did.
-  grpc::Status status = stream->Finish();
+  // From here on a newer hello cancels the stream.
+  std::optional<grpc::Status> end;
+  while (!end.has_value()) end = stream->WaitEnd(stream->KeepAlive(kHeartbeat));
   MutexLock lock(mutex_);
-  context_ = nullptr;
-  return status;
-}
-
-void Link::WriteUntilClosed(Stream& stream) {
-  while (true) {
-    v1::AgentMessage message;
-    {
-      const MonotonicTime until = std::chrono::steady_clock::now() + kHeartbeat;
-      MutexLock lock(mutex_);
-      while (!closed_ && outgoing_items_ == 0 && changed_.WaitUntil(mutex_, until)) {
-      }
-      if (closed_) return;
-      message.Swap(&outgoing_);
-      outgoing_items_ = 0;
-    }
-    Pieces pieces(std::move(message));
-    for (v1::AgentMessage& piece : pieces.messages()) {
-      piece.set_heartbeat(true);
-      StopBefore(piece);
-      if (!stream.Write(piece)) return;
-      StopAfter(piece);
-    }
-  }
+  stream_ = nullptr;
+  return *end;
 }
 
 }  // namespace assent::agent

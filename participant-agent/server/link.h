@@ -1,15 +1,13 @@
-// One stream to one coordinator node: dials, says hello, and keeps both directions moving. What it
-// hears it posts to the driver; what it shall say the driver hands over in batches.
+// The way to one coordinator node: dials, says hello, and dials again when the stream has ended.
+// What it hears it posts to the driver; what it shall say the driver hands over in batches.
 //
-// Blocking streams with threads of their own: gRPC's callback threads may sleep for 100 ms after an
-// idle second, which a commit must not wait out.
+// A thread of its own dials, waits between two tries and keeps a silent stream alive; what is said
+// and heard does not pass through it, see LinkStream.
 #pragma once
 
 #include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
 #include <grpcpp/security/credentials.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -18,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "participant-agent/server/events.h"
+#include "participant-agent/server/link_stream.h"
 
 namespace assent::agent {
 
@@ -48,18 +47,13 @@ class Link {
   void Stop() EXCLUDES(mutex_);
   const std::string& target() const { return target_; }
 
-  // What waits to be written; more is dropped (and repeated by whoever needs it).
-  static constexpr size_t kOutgoingItemsMax = 100'000;
   static constexpr auto kHeartbeat = std::chrono::milliseconds(300);
   static constexpr auto kSilenceMax = std::chrono::seconds(3);
 
  private:
-  using Stream = grpc::ClientReaderWriter<v1::AgentMessage, v1::CoordinatorMessage>;
-
   void Run();
-  // One stream, from dial to end.
+  // One stream, from dial to end; what it ended with.
   grpc::Status Converse() EXCLUDES(mutex_);
-  void WriteUntilClosed(Stream& stream) EXCLUDES(mutex_);
   // False: stop.
   bool WaitForHello() EXCLUDES(mutex_);
   void BackOff(bool long_wait) EXCLUDES(mutex_);
@@ -68,18 +62,16 @@ class Link {
   EventInbox& driver_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::AgentLink::Stub> stub_;
-  std::atomic<MonotonicTime> heard_;
 
   Mutex mutex_;
   CondVar changed_;
   v1::Hello hello_ GUARDED_BY(mutex_);
   uint64_t hello_version_ GUARDED_BY(mutex_) = 0;  // 0: none yet.
+  uint64_t said_version_ GUARDED_BY(mutex_) = 0;   // On the present stream, or the last.
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool refused_ GUARDED_BY(mutex_) = false;
-  bool closed_ GUARDED_BY(mutex_) = true;  // The writer of the present stream must end.
-  v1::AgentMessage outgoing_ GUARDED_BY(mutex_);
-  size_t outgoing_items_ GUARDED_BY(mutex_) = 0;
-  grpc::ClientContext* context_ GUARDED_BY(mutex_) = nullptr;
+  // The present stream, with whoever speaks on it just now.
+  std::shared_ptr<LinkStream> stream_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

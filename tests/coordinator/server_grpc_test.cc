@@ -3,11 +3,13 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "assent/v1/admin_service.grpc.pb.h"
 #include "assent/v1/agent_link.grpc.pb.h"
@@ -39,7 +41,7 @@ class WireAgent {
   void Say(const v1::AgentMessage& message) { stream_->Write(message); }
   // Waits until what was told holds what the test wants.
   bool WaitFor(const std::function<bool(const v1::CoordinatorMessage&)>& enough,
-               seconds most = seconds(10)) EXCLUDES(mutex_) {
+               milliseconds most = seconds(10)) EXCLUDES(mutex_) {
     const auto deadline = std::chrono::steady_clock::now() + most;
     MutexLock lock(mutex_);
     while (!enough(told_)) {
@@ -297,6 +299,83 @@ TEST_F(GrpcTest, HeartbeatsFlowAndASilentAgentIsGone) {
   EXPECT_GE(agent->heartbeats(), 2);
   // Its place is free at once.
   Connect("a", 2);
+}
+
+// Says hello, hears the welcome, and nothing after that.
+class DeafAgent {
+ public:
+  DeafAgent(const std::shared_ptr<grpc::Channel>& channel, v1::Hello hello)
+      : stub_(v1::AgentLink::NewStub(channel)), stream_(stub_->Connect(&context_)) {
+    v1::AgentMessage first;
+    *first.mutable_hello() = std::move(hello);
+    v1::CoordinatorMessage welcome;
+    EXPECT_TRUE(stream_->Write(first) && stream_->Read(&welcome) && welcome.has_welcome());
+  }
+  ~DeafAgent() {
+    context_.TryCancel();
+    (void)stream_->Finish();
+  }
+  // Each asks for an answer, which it does not read. How many could be said, at most `most`.
+  size_t Ask(size_t most) {
+    v1::AgentMessage message;
+    message.add_registers()->set_gtrid("what?");
+    for (size_t said = 0; said < most; ++said) {
+      if (!stream_->Write(message)) return said;
+    }
+    return most;
+  }
+
+ private:
+  std::unique_ptr<v1::AgentLink::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::AgentMessage, v1::CoordinatorMessage>> stream_;
+};
+
+TEST_F(GrpcTest, AnAgentThatHearsNothingIsGoneBeforeItCostsMuchMemory) {
+  Bootstrap();
+  Start();
+  DeafAgent deaf(channel_, HelloOf("a", 1));
+  EXPECT_LT(deaf.Ask(20 * AgentLink::kBatchesMax), 20 * AgentLink::kBatchesMax);
+  // Its place is free at once.
+  auto second = Connect("a", 2);
+  CommitOne(*second);
+}
+
+TEST_F(GrpcTest, StoppingIsQuickThoughAnAgentHearsNothing) {
+  Bootstrap();
+  Start();
+  DeafAgent deaf(channel_, HelloOf("a", 1));
+  // Far more than fits into the stream's window.
+  EXPECT_EQ(deaf.Ask(AgentLink::kBatchesMax / 2), AgentLink::kBatchesMax / 2);
+  const auto since = std::chrono::steady_clock::now();
+  server_.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - since, seconds(2));
+}
+
+TEST_F(GrpcTest, AgentsMayComeAndGoWhileTheNodeStops) {
+  for (int round = 0; round < 10; ++round) {
+    // A new one each time: it has nothing left that d would be asked to finish first.
+    options_.data_dir = root_ + "/" + std::to_string(round);
+    Bootstrap();
+    Start();
+    std::atomic<bool> over{false};
+    std::vector<std::thread> agents;
+    for (const char* id : {"a", "b", "c"}) {
+      agents.emplace_back([&, id, channel = channel_] {
+        for (uint64_t incarnation = 1; !over; ++incarnation) {
+          v1::Hello hello = HelloOf(id, incarnation);
+          hello.mutable_resources(0)->set_name(id);
+          WireAgent agent(channel, hello);
+          agent.WaitFor([&](const auto& told) { return told.has_welcome(); }, milliseconds(100));
+        }
+      });
+    }
+    auto agent = Connect("d");
+    CommitOne(*agent);
+    server_.reset();
+    over = true;
+    for (std::thread& one : agents) one.join();
+  }
 }
 
 TEST_F(GrpcTest, StoppingIsQuickAndAnswersWhoeverWaits) {
