@@ -20,7 +20,9 @@ namespace assent {
   X(kInquiryAbortsLive, "inquiry_aborts_live")       /* 4.3: PENDING answered as ABORT */     \
   X(kEndTooEarly, "end_too_early")                   /* 4.1: END before every DONE */         \
   X(kForgottenIsAbort, "forgotten_is_abort")         /* 16.4: below the watermark */          \
-  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */
+  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */        \
+  X(kAppEndsUnheard, "app_ends_unheard")             /* 5 (b): client, before the outcome */  \
+  X(kAppIgnoresFailedPrepare, "app_ignores_failed_prepare") /* 5: Commit sent all the same */
 
 enum class Mutant {
 #define X(id, name) id,
