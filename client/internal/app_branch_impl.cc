@@ -28,13 +28,6 @@ std::vector<SessionEnd> RunEach(const AppBranches& branches, MakeStep make_step)
   return RunAtOnce(steps);
 }
 
-std::optional<WorkFailure> FirstFailure(const AppBranches& branches) {
-  for (const auto& branch : branches) {
-    if (branch->failure()) return branch->failure();
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 WorkFailure AppBranchImpl::Failed(const char* verb, const Status& status) const {
@@ -67,6 +60,13 @@ void AppBranchImpl::PrepareEnded(const SessionEnd& end) {
 void AppBranchImpl::VotedYes() {
   state_ = State::kPrepared;
   failure_.reset();
+}
+
+std::optional<WorkFailure> FirstFailure(const AppBranches& branches) {
+  for (const auto& branch : branches) {
+    if (branch->failure()) return branch->failure();
+  }
+  return std::nullopt;
 }
 
 std::optional<WorkFailure> BeginAll(const AppBranches& branches) {

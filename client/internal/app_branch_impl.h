@@ -79,6 +79,9 @@ class AppBranchImpl {
 
 using AppBranches = std::vector<std::shared_ptr<AppBranchImpl>>;  // Shared with their handles.
 
+// Why not all of them can be committed, if so.
+std::optional<WorkFailure> FirstFailure(const AppBranches& branches);
+
 // Begins those sessions at the same time. The first failure.
 std::optional<WorkFailure> BeginAll(const AppBranches& branches);
 

@@ -202,9 +202,13 @@ CommitResult TransactionImpl::Rollback(milliseconds retry_for) {
 }
 
 void TransactionImpl::Abandon() {
-  if (joined() && AbandonAll(held())) {
-    Doom(AbortCause::kClientRollback,
-         {.status = Aborted("an app-held branch was left without Prepare"), .doomed = true});
+  if (joined()) {
+    // A failed PREPARE or a vote of no was not made good by another attempt.
+    if (auto failure = FirstFailure(held())) Doom(failure->as, failure->error);
+    if (AbandonAll(held())) {
+      Doom(AbortCause::kClientRollback,
+           {.status = Aborted("an app-held branch was left without Prepare"), .doomed = true});
+    }
   }
   {
     MutexLock lock(mutex_);

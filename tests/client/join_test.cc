@@ -122,6 +122,42 @@ TEST_F(JoinTest, SessionThatWasLeftWithoutPrepareRollsBack) {
   EXPECT_TRUE(root.Commit().aborted());
 }
 
+// Here the branch may well be prepared, and the agent would vote yes for it; but the caller of the
+// one who joined was told of a failure.
+TEST_F(JoinTest, FailedPrepareOfAJoinedTransactionRollsBack) {
+  Transaction root = Begin();
+  FakeSession session;
+  {
+    Transaction joined = Join(root);
+    ASSERT_TRUE(joined.Enlist(agent_, "stock_my", session.Blocking()).ok());
+    session.Fail("XA PREPARE");
+    EXPECT_FALSE(joined.Prepare().ok());
+    EXPECT_EQ(coordinator_.script.Count("Rollback"), 0u);  // It could still be done anew.
+    session.Recover();
+  }
+  EXPECT_EQ(coordinator_.script.Count("Rollback"), 1u);
+  EXPECT_EQ(session.ran().back(), "XA ROLLBACK e-1");
+  EXPECT_TRUE(root.Commit().aborted());
+}
+
+TEST_F(JoinTest, FailedPrepareThatWasDoneAnewIsNoFailure) {
+  Transaction root = Begin();
+  FakeSession session;
+  FakeSession other(72);
+  {
+    Transaction joined = Join(root);
+    auto branch = joined.Enlist(agent_, "stock_my", session.Blocking());
+    ASSERT_TRUE(branch.ok());
+    session.Fail("XA PREPARE");
+    EXPECT_FALSE(joined.Prepare().ok());
+    session.Recover();
+    ASSERT_TRUE(joined.Enlist(agent_, "stock_my", other.Blocking(), {.again = branch->gid()}).ok());
+    EXPECT_TRUE(joined.Prepare().ok());
+  }
+  EXPECT_EQ(coordinator_.script.Count("Rollback"), 0u);
+  EXPECT_TRUE(root.Commit().committed());
+}
+
 TEST_F(JoinTest, JoinedSessionMayFinishByItself) {
   Transaction root = Begin();
   FakeSession session;
