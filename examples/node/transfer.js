@@ -43,7 +43,8 @@ async function ask(call, verb, request, retryForMs = 30_000) {
       const reply = await call(verb, request);
       if (['OUTCOME_COMMITTED', 'OUTCOME_ABORTED'].includes(reply.outcome)) return reply;
     } catch (error) {
-      if (REQUEST_IS_WRONG.has(error.code)) throw error;
+      // Not worth a repetition; but an earlier try may have been heard.
+      if (REQUEST_IS_WRONG.has(error.code)) return console.error(error.message), undefined;
     }
     if (performance.now() > giveUp) return undefined;
     await sleep(delay * (0.5 + Math.random() / 2));
@@ -125,6 +126,8 @@ async function transfer({coordinator, postgresqlUrl, mysqlUrl, holdMs, ...order}
   const orders = new Session('bank_pg', id.rows[0].pid, (sql) => postgres.query(sql));
   const stock = new Session('bank_my', mariadb.threadId, (sql) => mariadb.query(sql));
   const sessions = [orders, stock];
+  // A connection that is lost while it is idle: the next statement on it fails, and we see it then.
+  for (const connection of [postgres, mariadb]) connection.on('error', () => {});
 
   // Begin changes nothing: whoever wants to repeats it, as a new transaction.
   const begun = await call('Begin', {

@@ -38,7 +38,8 @@ def ask(method, request, retry_for=30):
                 return reply
         except grpc.RpcError as error:
             if error.code() in REQUEST_IS_WRONG:
-                raise
+                print(error.details(), file=sys.stderr)
+                return None  # Not worth a repetition; but an earlier try may have been heard.
         if time.monotonic() > give_up:
             return None
         time.sleep(delay * random.uniform(0.5, 1))
