@@ -28,6 +28,8 @@ namespace assent {
   X(kGraceSkipped, "grace_skipped")                  /* 5: COMMIT before finish_grace */      \
   X(kAppHeldLost, "app_held_lost")                   /* 5: with its agent */                  \
   X(kVoidedReaderWins, "voided_reader_wins")         /* 11: what END keeps */
+  X(kAppEndsUnheard, "app_ends_unheard")             /* 5 (b): client, before the outcome */  \
+  X(kAppIgnoresFailedPrepare, "app_ignores_failed_prepare") /* 5: Commit sent all the same */
 
 enum class Mutant {
 #define X(id, name) id,

@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "client/app_session.h"
 #include "client/value.h"
 
 namespace assent::client {
@@ -42,6 +44,19 @@ struct AgentOptions {
   std::chrono::milliseconds retry_for{5'000};
 };
 
+// A branch that Begin registers: saves the round trip that Open or Enlist costs between agent and
+// coordinator. It belongs to the transaction from then on: Commit can only succeed if it was worked
+// in.
+struct PlannedBranch {
+  std::string resource;
+  // Set: the application holds the branch on this session, which stands in it once Begin has
+  // answered. No agent is called. Unset: the agent holds it, once Transaction::Open names the
+  // resource.
+  std::optional<AppSession> session;
+  // With `session`. Unset: kApp.
+  std::optional<Finisher> finisher;
+};
+
 struct BeginOptions {
   // Within which Commit must arrive; after it the transaction is rolled back. 0: the coordinator's
   // default (60 s). Its maximum is 1 h.
@@ -52,6 +67,8 @@ struct BeginOptions {
   std::string client_key;
   // Optional, at most 128 bytes, shown by assentctl.
   std::string label;
+  // At most 64.
+  std::vector<PlannedBranch> branches;
 };
 
 enum class Isolation : uint8_t { kDefault, kReadCommitted, kRepeatableRead, kSerializable };
@@ -65,6 +82,20 @@ struct OpenOptions {
   std::chrono::milliseconds lock_timeout{0};
   // Run at once, in the same round trip; Branch::open_results has what they answered.
   std::vector<Statement> statements;
+  // `statements` are all the work of this branch: it is prepared at once, as by
+  // Branch::ExecuteLast, which saves the prepare round at Commit.
+  bool prepare = false;
+};
+
+struct EnlistOptions {
+  // Unset: kApp; in a joined transaction kAgent, since its outcome is heard elsewhere.
+  std::optional<Finisher> finisher;
+  // PostgreSQL: the role that the session prepares as, if it is not the agent's own. The agent
+  // checks that it may finish for that role.
+  std::string role;
+  // The gid of a branch of this transaction whose PREPARE failed or had an unclear end: the work is
+  // done anew, as a new attempt. What became of the old one no longer matters.
+  std::string again;
 };
 
 // When Commit answers.

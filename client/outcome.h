@@ -88,6 +88,10 @@ struct PendingBranch {
   std::string gid;
   std::string resource;
   std::string reason;  // What it waits for, for people.
+  // App-held, and left to the session that prepared it. Commit ends those of its own Transaction
+  // before it answers, so this is one of another service, or one whose commit failed there; after
+  // finish_grace (2 s) the agent ends it.
+  bool yours = false;
 };
 
 // The answer of Commit, Rollback and Resolve.
@@ -157,5 +161,9 @@ class [[nodiscard]] WorkResult {
   Result<T> result_;
   WorkError error_;
 };
+
+// Of work that answers nothing but whether it was done.
+struct Done {};
+using WorkStatus = WorkResult<Done>;
 
 }  // namespace assent::client

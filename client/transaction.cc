@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "client/internal/agent_impl.h"
+#include "client/internal/branch_impl.h"
 #include "client/internal/transaction_impl.h"
 
 namespace assent::client {
@@ -22,18 +22,43 @@ Result<Agent> Agent::Connect(AgentOptions options) {
 const std::string& Agent::endpoint() const { return impl_->options().endpoint; }
 
 WorkResult<std::vector<ResultSet>> Branch::Run(std::vector<Statement> statements) {
-  return impl_->Run(statements);
+  return impl_->Run(statements, /*last=*/false);
 }
 
-WorkResult<ResultSet> Branch::RunOne(Statement statement) {
-  WorkResult<std::vector<ResultSet>> results = impl_->Run({std::move(statement)});
+WorkResult<std::vector<ResultSet>> Branch::RunLast(std::vector<Statement> statements) {
+  return impl_->Run(statements, /*last=*/true);
+}
+
+WorkResult<ResultSet> Branch::RunOne(Statement statement, bool last) {
+  WorkResult<std::vector<ResultSet>> results = impl_->Run({std::move(statement)}, last);
   if (!results.ok()) return results.error();
   return std::move(results->front());
+}
+
+WorkResult<StreamEnd> Branch::ExecuteStream(Statement statement, const RowSink& sink) {
+  return impl_->Stream(statement, sink);
 }
 
 const std::string& Branch::gid() const { return impl_->gid(); }
 const std::string& Branch::resource() const { return impl_->resource(); }
 const std::vector<ResultSet>& Branch::open_results() const { return impl_->open_results(); }
+
+const std::string& AppBranch::gid() const { return impl_->gid(); }
+const std::string& AppBranch::resource() const { return impl_->resource(); }
+const std::string& AppBranch::kind() const { return impl_->kind(); }
+
+WorkStatus AppBranch::Prepare() {
+  if (auto failure = transaction_->Prepare({impl_})) return failure->error;
+  return Done{};
+}
+
+WorkStatus AppBranch::Vote(const Agent& agent) {
+  return internal::VoteOn(*transaction_, *impl_, *agent.impl_);
+}
+
+Status AppBranch::Finish(const CommitResult& result) {
+  return transaction_->Finish({impl_}, result.outcome);
+}
 
 Transaction::Transaction(std::shared_ptr<internal::TransactionImpl> impl)
     : impl_(std::move(impl)) {}
@@ -53,10 +78,13 @@ Transaction::~Transaction() {
 
 const std::string& Transaction::gtrid() const { return impl_->gtrid(); }
 bool Transaction::already_committed() const { return impl_->already_committed(); }
+bool Transaction::joined() const { return impl_->joined(); }
 
 std::chrono::milliseconds Transaction::remaining() const {
   return internal::Left(impl_->deadline());
 }
+
+TransactionContext Transaction::context() const { return {gtrid(), remaining()}; }
 
 WorkResult<Branch> Transaction::Open(const Agent& agent, std::string resource,
                                      OpenOptions options) {
@@ -77,6 +105,27 @@ WorkResult<std::vector<Branch>> Transaction::OpenAll(std::vector<Opening> openin
   for (auto& branch : *opened) branches.push_back(Branch(std::move(branch)));
   return branches;
 }
+
+WorkResult<AppBranch> Transaction::Enlist(const Agent& agent, std::string resource,
+                                          AppSession session, EnlistOptions options) {
+  auto branch = internal::EnlistBranch(
+      *impl_, {agent.impl_, std::move(resource), std::move(session), std::move(options)});
+  if (!branch.ok()) return branch.error();
+  return AppBranch(*std::move(branch), impl_);
+}
+
+std::vector<AppBranch> Transaction::app_branches() const {
+  std::vector<AppBranch> branches;
+  for (auto& held : impl_->held()) branches.push_back(AppBranch(std::move(held), impl_));
+  return branches;
+}
+
+WorkStatus Transaction::Prepare() {
+  if (auto failure = impl_->Prepare(impl_->held())) return failure->error;
+  return Done{};
+}
+
+void Transaction::RollbackOnly(std::string why) { impl_->RollbackOnly(std::move(why)); }
 
 std::optional<WorkError> Transaction::failure() const { return impl_->failure(); }
 

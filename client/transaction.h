@@ -1,5 +1,5 @@
-// The four things that a service holds: Client and Agent (one of each per process, shared by all
-// threads), Transaction and Branch (one piece of work).
+// The transaction, and the client that begins it. (Client and Agent: one of each per process,
+// shared by all threads. Transaction and its branches: one piece of work.)
 #pragma once
 
 #include <chrono>
@@ -10,75 +10,19 @@
 #include <vector>
 
 #include "base/status.h"
+#include "client/app_branch.h"
+#include "client/app_session.h"
+#include "client/branch.h"
+#include "client/context.h"
 #include "client/options.h"
 #include "client/outcome.h"
-#include "client/value.h"
 
 namespace assent::client {
 
 namespace internal {
-class AgentImpl;
-class BranchImpl;
 class Coordinators;
 class TransactionImpl;
 }  // namespace internal
-
-// A connection to one participant agent, usually the sidecar of this service. A handle: copies
-// share the connection. Thread-safe.
-class Agent {
- public:
-  // Does not wait for the agent: the first Open does. INVALID_ARGUMENT: an option is wrong, or a
-  // TLS file can't be read; the message names it.
-  static Result<Agent> Connect(AgentOptions options);
-
-  const std::string& endpoint() const;
-
- private:
-  friend class Transaction;
-  explicit Agent(std::shared_ptr<internal::AgentImpl> impl) : impl_(std::move(impl)) {}
-  std::shared_ptr<internal::AgentImpl> impl_;  // Shared by copies and by branches at work.
-};
-
-// Work on one database in one transaction. A handle, thread-safe: calls on one branch run one after
-// another. Branches of one transaction may work at the same time.
-//
-// Do not call Commit or Rollback while a call on a branch is under way: the agent would vote no
-// (STATEMENT_RUNNING).
-class Branch {
- public:
-  // Runs one statement and waits for it: at most until the transaction's deadline. Lost answers are
-  // asked for again under the same number, so that no statement runs twice.
-  //
-  // A failed statement dooms the transaction, whatever the database: error() says why, Commit will
-  // roll back. `branch.Execute("UPDATE account SET balance = balance - $1 WHERE id = $2", 10, 7)`.
-  template <typename... Parameters>
-  WorkResult<ResultSet> Execute(std::string sql, Parameters&&... parameters) {
-    return RunOne({std::move(sql), {Value(std::forward<Parameters>(parameters))...}, false});
-  }
-
-  // As Execute, but a failure undoes only this statement and the branch lives on. For a statement
-  // that may fail in the ordinary course, such as an INSERT of a key that may be there.
-  template <typename... Parameters>
-  WorkResult<ResultSet> TryExecute(std::string sql, Parameters&&... parameters) {
-    return RunOne({std::move(sql), {Value(std::forward<Parameters>(parameters))...}, true});
-  }
-
-  // Several statements in one round trip, in order, stopping at the first that fails
-  // (error().statement). One result for each.
-  WorkResult<std::vector<ResultSet>> Run(std::vector<Statement> statements);
-
-  // Names the branch in databases, logs and assentctl.
-  const std::string& gid() const;
-  const std::string& resource() const;
-  // What OpenOptions::statements answered.
-  const std::vector<ResultSet>& open_results() const;
-
- private:
-  friend class Transaction;
-  explicit Branch(std::shared_ptr<internal::BranchImpl> impl) : impl_(std::move(impl)) {}
-  WorkResult<ResultSet> RunOne(Statement statement);
-  std::shared_ptr<internal::BranchImpl> impl_;  // Shared by copies.
-};
 
 // What Transaction::OpenAll opens.
 struct Opening {
@@ -87,11 +31,17 @@ struct Opening {
   OpenOptions options;
 };
 
-// A global transaction, from Begin to its outcome. Movable. Open may be called from several threads
-// at once; Commit, Rollback and the destructor by one, when all work has returned.
+// A global transaction, from Begin to its outcome. Movable. Open and Enlist may be called from
+// several threads at once; Commit, Rollback and the destructor by one, when all work has returned.
 //
-// The destructor of a transaction on which neither Commit nor Rollback was called rolls it back: it
-// tries for ClientOptions::destructor_timeout, and otherwise the deadline does it.
+// The destructor of a transaction on which neither Commit nor Rollback was called rolls it back,
+// and gives up the work of app-held sessions: it tries for ClientOptions::destructor_timeout, and
+// otherwise the deadline does it.
+//
+// A *joined* transaction (Client::Join) takes work as any other, but who began it ends it: Commit
+// and Rollback change nothing, RollbackOnly rolls back at once, and the destructor leaves it alone,
+// unless something failed here: then it rolls back too, so that the work can't be committed in
+// part.
 class Transaction {
  public:
   Transaction(Transaction&&) noexcept;
@@ -102,15 +52,22 @@ class Transaction {
   // crash of this service (Client::Resolve).
   const std::string& gtrid() const;
 
-  // BeginOptions::client_key was committed before: there is nothing to do, Open is refused, and
-  // Commit answers kCommitted.
+  // BeginOptions::client_key was committed before: there is nothing to do, Open and Enlist are
+  // refused, no session was touched, and Commit answers kCommitted.
   bool already_committed() const;
+
+  // Came from Client::Join.
+  bool joined() const;
 
   // Time left until the deadline, as far as known here; never negative.
   std::chrono::milliseconds remaining() const;
 
+  // To pass the transaction on to another service, which calls Client::Join.
+  TransactionContext context() const;
+
   // Opens a branch on one of the agent's resources. The coordinator knows of it before this
-  // returns, so it can't be forgotten at Commit.
+  // returns, so it can't be forgotten at Commit. A branch of that resource that Begin registered is
+  // the one that is opened, if there is any left.
   WorkResult<Branch> Open(const Agent& agent, std::string resource, OpenOptions options = {});
 
   // Opens several branches at once, and runs their OpenOptions::statements at the same time: takes
@@ -118,10 +75,34 @@ class Transaction {
   // first error, and then the transaction can only roll back.
   WorkResult<std::vector<Branch>> OpenAll(std::vector<Opening> openings);
 
+  // Registers a branch that the application holds on `session`, and begins it there. Errors as of
+  // Open; besides them:
+  //   INVALID_ARGUMENT  the session's connection_id is 0 on a database that ties prepared branches
+  //                     to sessions; the agent may not finish for `role` (the message has the
+  //                     GRANT).
+  //   ABORTED           the session could not begin it; the transaction can only roll back.
+  WorkResult<AppBranch> Enlist(const Agent& agent, std::string resource, AppSession session,
+                               EnlistOptions options = {});
+
+  // Those that Begin registered with a session and those that were enlisted, in that order. Needed
+  // only by those who do not leave everything to Commit.
+  std::vector<AppBranch> app_branches() const;
+
+  // Prepares every app-held branch that is not yet prepared, all at the same time. The last step of
+  // a joined transaction with sessions of its own; elsewhere Commit does it. Errors as of
+  // AppBranch::Prepare, of the first that failed.
+  WorkStatus Prepare();
+
   // What made the transaction roll-back-only, if anything did: the first failure.
   std::optional<WorkError> failure() const;
 
-  // Commits: every database keeps the change or none does. Repeats with the same gtrid across lost
+  // Makes it roll-back-only: whatever is called later, it will not be committed; Abort::message is
+  // `why`. Costs nothing until Commit; but a joined transaction is rolled back at the coordinator
+  // at once (trying for destructor_timeout), since who began it may not hear of it otherwise.
+  void RollbackOnly(std::string why);
+
+  // Commits: every database keeps the change or none does. Sessions of the application are prepared
+  // first, if they are not, and ended before this answers. Repeats with the same gtrid across lost
   // replies, restarts and leader changes until an outcome is known or options.retry_for has passed:
   // then kUnknown, which the caller must look at. Call it again to ask again, or keep the gtrid.
   //
@@ -148,14 +129,22 @@ class Client {
   // a TLS file can't be read; the message names it.
   static Result<Client> Connect(ClientOptions options);
 
-  // Begins a transaction. Repeated while no coordinator answers or one is at a limit, for
-  // ClientOptions::begin_retry_for, no sooner than the coordinator asks. Errors:
+  // Begins a transaction, and the sessions among its BeginOptions::branches. Repeated while no
+  // coordinator answers or one is at a limit, for ClientOptions::begin_retry_for, no sooner than
+  // the coordinator asks. Errors:
   //   UNAVAILABLE, DEADLINE_EXCEEDED  no coordinator answered. Nothing is left behind but an id.
   //   RESOURCE_EXHAUSTED              the coordinator stays at a limit; try later.
   //   ALREADY_EXISTS                  a live transaction has this client_key; the message has its
   //                                   gtrid. Resolve that one, then begin again.
   //   INVALID_ARGUMENT                mend the options.
+  //   NOT_FOUND                       no agent has ever served the resource of a planned branch.
+  //   ABORTED                         a session could not begin its branch; everything was rolled
+  //                                   back.
   Result<Transaction> Begin(BeginOptions options = {});
+
+  // Joins a transaction that another service began and passed on (kTransactionMetadataKey). Makes
+  // no call. When all is done, answer your caller; only then may it call Commit.
+  Transaction Join(const TransactionContext& context);
 
   // What became of a transaction, asked once (each node at most once). kUnknown while it is alive
   // or nobody answers. Never changes anything.

@@ -1,26 +1,17 @@
-// Calls to one agent, repeated under the same open_id or seq, and the reading of what failed.
+// Calls to one agent, repeated under the same open_id or seq.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "assent/v1/branch_service.grpc.pb.h"
-#include "base/mutex.h"
 #include "client/internal/rpc.h"
-#include "client/internal/transaction_impl.h"
+#include "client/internal/work_failure.h"
 #include "client/options.h"
-#include "client/outcome.h"
 
 namespace assent::client::internal {
-
-// A failed piece of work, and the cause that Commit will name if it dooms the transaction.
-struct WorkFailure {
-  WorkError error;
-  AbortCause as = AbortCause::kUnspecified;
-};
 
 // Thread-safe.
 class AgentImpl {
@@ -29,6 +20,11 @@ class AgentImpl {
   template <typename Request, typename Reply>
   using Method = grpc::Status (Stub::*)(grpc::ClientContext*, const Request&, Reply*);
 
+  // The agent ends a branch at the deadline and says so: calls give it time to.
+  static constexpr milliseconds kDeadlineSlack{2'000};
+  // What an agent takes in one message is 16 MiB, wrapping included.
+  static constexpr size_t kRequestBytesMax = (16 << 20) - (64 << 10);
+
   AgentImpl(AgentOptions options, std::unique_ptr<Stub> stub)
       : options_(std::move(options)), stub_(std::move(stub)) {}
 
@@ -36,12 +32,24 @@ class AgentImpl {
   // options().retry_for since the first failure. `first`: what the first try answered, if it was
   // made already.
   template <typename Request, typename Reply>
-  std::optional<WorkFailure> Call(const std::string& doing, Method<Request, Reply> method,
+  std::optional<FailedCall> Call(const std::string& doing, Method<Request, Reply> method,
+                                 const Request& request, Reply* reply, MonotonicTime deadline,
+                                 const grpc::Status* first = nullptr);
+
+  // As Call, and what its failure means for the transaction.
+  template <typename Request, typename Reply>
+  std::optional<WorkFailure> Work(const std::string& doing, Method<Request, Reply> method,
                                   const Request& request, Reply* reply, MonotonicTime deadline,
-                                  const grpc::Status* first = nullptr);
+                                  const grpc::Status* first = nullptr) {
+    auto failed = Call(doing, method, request, reply, deadline, first);
+    if (!failed) return std::nullopt;
+    return Read(*failed, options_.retry_for);
+  }
+
+  // gRPC would only say so after the sending, and then nobody could tell what was done.
+  Status CheckSize(const std::string& doing, size_t bytes) const;
 
   Stub& stub() { return *stub_; }
-
   const AgentOptions& options() const { return options_; }
 
  private:
@@ -58,51 +66,30 @@ class AgentImpl {
   const std::unique_ptr<Stub> stub_;
 };
 
-// Reads the answers of statements: their results, or the first that failed.
-std::variant<std::vector<ResultSet>, WorkFailure> ReadResults(
-    const google::protobuf::RepeatedPtrField<v1::StatementResult>& results, size_t expected,
-    const std::string& doing, const std::string& resource);
-
-// Thread-safe.
-class BranchImpl {
- public:
-  BranchImpl(std::shared_ptr<TransactionImpl> transaction, std::shared_ptr<AgentImpl> agent,
-             std::string gid, std::string resource, std::vector<ResultSet> open_results,
-             uint64_t next_seq)
-      : transaction_(std::move(transaction)),
-        agent_(std::move(agent)),
-        gid_(std::move(gid)),
-        resource_(std::move(resource)),
-        open_results_(std::move(open_results)),
-        next_seq_(next_seq) {}
-
-  WorkResult<std::vector<ResultSet>> Run(const std::vector<Statement>& statements) EXCLUDES(mutex_);
-
-  const std::string& gid() const { return gid_; }
-  const std::string& resource() const { return resource_; }
-  const std::vector<ResultSet>& open_results() const { return open_results_; }
-
- private:
-  const std::shared_ptr<TransactionImpl> transaction_;  // Shared with the Transaction.
-  const std::shared_ptr<AgentImpl> agent_;              // Shared with the Agent.
-  const std::string gid_;
-  const std::string resource_;
-  const std::vector<ResultSet> open_results_;
-  Mutex mutex_;  // Held during a call: a branch does one thing at a time.
-  uint64_t next_seq_ GUARDED_BY(mutex_);
-};
-
-struct BranchToOpen {
-  std::shared_ptr<AgentImpl> agent;  // Shared with the Agent.
-  std::string resource;
-  OpenOptions options;
-};
-
-WorkResult<std::shared_ptr<BranchImpl>> OpenBranch(
-    const std::shared_ptr<TransactionImpl>& transaction, const BranchToOpen& wanted);
-
-// All of them at once; see Transaction::OpenAll.
-WorkResult<std::vector<std::shared_ptr<BranchImpl>>> OpenBranches(
-    const std::shared_ptr<TransactionImpl>& transaction, std::vector<BranchToOpen> wanted);
+template <typename Request, typename Reply>
+std::optional<FailedCall> AgentImpl::Call(const std::string& doing, Method<Request, Reply> method,
+                                          const Request& request, Reply* reply,
+                                          MonotonicTime deadline, const grpc::Status* first) {
+  if (first == nullptr) {
+    if (Status size = CheckSize(doing, request.ByteSizeLong()); !size.ok()) {
+      return FailedCall{.last = {.status = std::move(size), .answered = true}};
+    }
+  }
+  Tries tries;
+  for (;;) {
+    grpc::Status answer;
+    if (first != nullptr) {
+      answer = *std::exchange(first, nullptr);
+    } else {
+      grpc::ClientContext context;
+      context.set_deadline(GrpcDeadline(Left(deadline) + kDeadlineSlack));
+      reply->Clear();
+      answer = (stub_.get()->*method)(&context, request, reply);
+    }
+    if (answer.ok()) return std::nullopt;
+    Failure failure = ToFailure(answer, doing + " at agent " + options_.endpoint);
+    if (!TryAgain(failure, deadline, &tries)) return FailedCall{std::move(failure), tries.unclear};
+  }
+}
 
 }  // namespace assent::client::internal

@@ -61,16 +61,20 @@ Value FromProto(const v1::Value& value) {
   return {};
 }
 
+Row FromProto(const v1::Row& row) {
+  Row values;
+  values.reserve(static_cast<size_t>(row.values_size()));
+  for (const v1::Value& value : row.values()) values.push_back(FromProto(value));
+  return values;
+}
+
 ResultSet FromProto(const v1::StatementResult& result) {
   ResultSet set;
   for (const v1::Column& column : result.columns()) {
     set.columns.push_back({column.name(), column.type()});
   }
   set.rows.reserve(static_cast<size_t>(result.rows_size()));
-  for (const v1::Row& row : result.rows()) {
-    Row& values = set.rows.emplace_back();
-    for (const v1::Value& value : row.values()) values.push_back(FromProto(value));
-  }
+  for (const v1::Row& row : result.rows()) set.rows.push_back(FromProto(row));
   set.rows_affected = result.rows_affected();
   return set;
 }
@@ -101,7 +105,7 @@ CommitResult FromProto(const v1::CommitReply& reply) {
   result.outcome = FromProto(reply.outcome());
   result.applied = reply.applied();
   for (const v1::PendingBranch& branch : reply.pending()) {
-    result.pending.push_back({branch.gid(), branch.resource(), branch.reason()});
+    result.pending.push_back({branch.gid(), branch.resource(), branch.reason(), branch.yours()});
   }
   if (result.aborted()) result.abort = FromProto(reply.abort());
   result.heuristic = reply.heuristic();

@@ -15,6 +15,7 @@ void ToProto(const Statement& statement, v1::Statement* out);
 v1::IsolationLevel ToProto(Isolation isolation);
 
 Value FromProto(const v1::Value& value);
+Row FromProto(const v1::Row& row);
 ResultSet FromProto(const v1::StatementResult& result);
 
 // A number that this version does not know becomes kUnknown or kUnspecified: a newer server must

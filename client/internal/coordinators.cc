@@ -59,6 +59,21 @@ size_t Coordinators::Find(const std::string& endpoint) {
   return nodes_.size() - 1;
 }
 
+void Coordinators::SendReports(const FinishedReports::Gids& gids) {
+  v1::ReportFinishedRequest request;
+  *request.mutable_gids() = gids;
+  v1::ReportFinishedReply reply;
+  auto may_repeat = [](const Failure& failure) {
+    return failure.status.code() == Code::kUnavailable ||
+           failure.status.code() == Code::kResourceExhausted;
+  };
+  // If it does not arrive, the agents find out.
+  (void)Call<v1::ReportFinishedRequest, v1::ReportFinishedReply>(
+      "ReportFinished", &Stub::ReportFinished, request, &reply,
+      {std::chrono::steady_clock::now() + options_.destructor_timeout, may_repeat},
+      [](const v1::ReportFinishedReply&) { return true; });
+}
+
 bool Coordinators::MoveFrom(const Node* node, const Failure& failure) {
   MutexLock lock(mutex_);
   // Another thread may have moved on meanwhile: then its choice is tried.

@@ -11,6 +11,7 @@
 #include "assent/v1/transaction_service.grpc.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "client/internal/finished_reports.h"
 #include "client/internal/rpc.h"
 #include "client/options.h"
 
@@ -39,6 +40,9 @@ class Coordinators {
   Failure Call(const char* verb, Method<Request, Reply> method, const Request& request,
                Reply* reply, const Patience& patience, bool (*settled)(const Reply&));
 
+  // Of the branches that this process committed by itself.
+  FinishedReports& reports() { return reports_; }
+
   const ClientOptions& options() const { return options_; }
   size_t node_count() EXCLUDES(mutex_);
 
@@ -53,12 +57,15 @@ class Coordinators {
   // Chooses another node after a failure of `node`; false if there is no other to try.
   bool MoveFrom(const Node* node, const Failure& failure) EXCLUDES(mutex_);
   size_t Find(const std::string& endpoint) REQUIRES(mutex_);
+  void SendReports(const FinishedReports::Gids& gids);
 
   const ClientOptions options_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;  // Shared with gRPC.
   Mutex mutex_;
   std::vector<std::unique_ptr<Node>> nodes_ GUARDED_BY(mutex_);  // Only grows: nodes stay put.
   size_t current_ GUARDED_BY(mutex_) = 0;
+  // Last, since its thread makes calls until it is destroyed.
+  FinishedReports reports_{[this](const FinishedReports::Gids& gids) { SendReports(gids); }};
 };
 
 template <typename Request, typename Reply>

@@ -1,6 +1,6 @@
-// A coordinator and an agent on loopback gRPC that misbehave on request: the other half of the
-// tests of libassent. They keep the promises of the doors (idempotent by gtrid, open_id and seq),
-// so that what is tested is the library.
+// What the fakes of a coordinator and an agent share: servers on loopback gRPC that misbehave on
+// request, the other half of the tests of libassent. They keep the promises of the doors
+// (idempotent by gtrid, open_id and seq), so that what is tested is the library.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -13,8 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "assent/v1/branch_service.grpc.pb.h"
-#include "assent/v1/transaction_service.grpc.pb.h"
+#include "assent/v1/common.pb.h"
 #include "base/check.h"
 #include "base/mutex.h"
 #include "base/rpc/status.h"
@@ -116,190 +115,6 @@ inline grpc::Status Refusal(Step step, const Script& script, grpc::ServerContext
 
 // What the client sees when the connection breaks: UNAVAILABLE without a word from the server.
 inline grpc::Status Lost() { return {grpc::StatusCode::UNAVAILABLE, "Socket closed"}; }
-
-class FakeCoordinator final : public v1::TransactionService::Service {
- public:
-  Script script;
-
-  grpc::Status Begin(grpc::ServerContext* context, const v1::BeginRequest* request,
-                     v1::BeginReply* reply) override {
-    Step step = script.Next("Begin", request->client_key());
-    if (auto refusal = Refusal(step, script, context); !refusal.ok()) return refusal;
-    MutexLock lock(mutex_);
-    if (committed_keys_.contains(request->client_key())) {
-      reply->set_gtrid(committed_keys_[request->client_key()]);
-      reply->set_outcome(v1::OUTCOME_COMMITTED);
-      return grpc::Status::OK;
-    }
-    reply->set_gtrid("g-" + std::to_string(++begun_));
-    reply->set_remaining_ms(request->timeout_ms() == 0 ? 60'000 : request->timeout_ms());
-    if (!request->client_key().empty()) keys_[reply->gtrid()] = request->client_key();
-    return step == Step::kLoseReply ? Lost() : grpc::Status::OK;
-  }
-
-  grpc::Status Commit(grpc::ServerContext* context, const v1::CommitRequest* request,
-                      v1::CommitReply* reply) override {
-    Step step = script.Next("Commit", request->gtrid());
-    if (auto refusal = Refusal(step, script, context); !refusal.ok()) return refusal;
-    if (step == Step::kSayUnknown) {
-      reply->set_outcome(v1::OUTCOME_UNKNOWN);
-      return grpc::Status::OK;
-    }
-    MutexLock lock(mutex_);
-    v1::Outcome outcome = Settle(request->gtrid(), v1::OUTCOME_COMMITTED, step);
-    reply->set_outcome(outcome);
-    reply->set_applied(outcome == v1::OUTCOME_COMMITTED);
-    if (outcome == v1::OUTCOME_ABORTED) *reply->mutable_abort() = aborts_[request->gtrid()];
-    if (keys_.contains(request->gtrid()))
-      committed_keys_[keys_[request->gtrid()]] = request->gtrid();
-    return step == Step::kLoseReply ? Lost() : grpc::Status::OK;
-  }
-
-  grpc::Status Rollback(grpc::ServerContext* context, const v1::RollbackRequest* request,
-                        v1::RollbackReply* reply) override {
-    Step step = script.Next("Rollback", request->gtrid());
-    if (auto refusal = Refusal(step, script, context); !refusal.ok()) return refusal;
-    if (step == Step::kSayUnknown) {
-      reply->set_outcome(v1::OUTCOME_UNKNOWN);
-      return grpc::Status::OK;
-    }
-    MutexLock lock(mutex_);
-    reply->set_outcome(Settle(request->gtrid(), v1::OUTCOME_ABORTED, step));
-    *reply->mutable_abort() = aborts_[request->gtrid()];
-    return step == Step::kLoseReply ? Lost() : grpc::Status::OK;
-  }
-
-  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request,
-                   v1::GetReply* reply) override {
-    Step step = script.Next("Get", request->gtrid());
-    if (auto refusal = Refusal(step, script, context); !refusal.ok()) return refusal;
-    MutexLock lock(mutex_);
-    auto it = outcomes_.find(request->gtrid());
-    v1::Transaction* transaction = reply->mutable_transaction();
-    transaction->set_gtrid(request->gtrid());
-    bool known = it != outcomes_.end() && step != Step::kSayUnknown;
-    transaction->set_outcome(known ? it->second : v1::OUTCOME_UNKNOWN);
-    transaction->set_state(known ? v1::STATE_ENDED : v1::STATE_ACTIVE);
-    return grpc::Status::OK;
-  }
-
-  // What the coordinator has decided; unspecified if it has not.
-  v1::Outcome Decided(const std::string& gtrid) {
-    MutexLock lock(mutex_);
-    return outcomes_.contains(gtrid) ? outcomes_[gtrid] : v1::OUTCOME_UNSPECIFIED;
-  }
-  // As if the transaction had timed out, or another had decided.
-  void Decide(const std::string& gtrid, v1::Outcome outcome, v1::AbortCause cause) {
-    MutexLock lock(mutex_);
-    outcomes_[gtrid] = outcome;
-    aborts_[gtrid].set_cause(cause);
-  }
-
- private:
-  v1::Outcome Settle(const std::string& gtrid, v1::Outcome wanted, Step step) REQUIRES(mutex_) {
-    if (step == Step::kLostMemory) {
-      outcomes_[gtrid] = v1::OUTCOME_ABORTED;
-      aborts_[gtrid].set_cause(v1::ABORT_CAUSE_PRESUMED);
-    } else if (!outcomes_.contains(gtrid)) {
-      outcomes_[gtrid] = wanted;
-      if (wanted == v1::OUTCOME_ABORTED) {
-        aborts_[gtrid].set_cause(v1::ABORT_CAUSE_CLIENT_ROLLBACK);
-      }
-    }
-    return outcomes_[gtrid];
-  }
-
-  Mutex mutex_;
-  uint64_t begun_ GUARDED_BY(mutex_) = 0;
-  std::map<std::string, v1::Outcome> outcomes_ GUARDED_BY(mutex_);
-  std::map<std::string, v1::Abort> aborts_ GUARDED_BY(mutex_);
-  std::map<std::string, std::string> keys_ GUARDED_BY(mutex_);  // By gtrid.
-  std::map<std::string, std::string> committed_keys_ GUARDED_BY(mutex_);
-};
-
-// Runs a statement by noting it. "fail <CAUSE number> <doom 0|1>" fails.
-class FakeAgent final : public v1::BranchService::Service {
- public:
-  Script script;
-
-  grpc::Status Open(grpc::ServerContext* context, const v1::OpenRequest* request,
-                    v1::OpenReply* reply) override {
-    Step step = script.Next(
-        "Open", request->gtrid() + " " + request->resource() + " " + request->open_id());
-    if (auto refusal = Refusal(step, script, context); !refusal.ok()) return refusal;
-    MutexLock lock(mutex_);
-    auto [it, fresh] = opens_.try_emplace(request->gtrid() + " " + request->open_id());
-    if (fresh) {
-      it->second.set_gid("b-" + std::to_string(opens_.size()));
-      uint64_t& last = last_seq_[it->second.gid()];
-      last = request->statements().empty() ? 0 : 1;
-      RunAll(request->statements(), it->second.mutable_results());
-    }
-    *reply = it->second;
-    return step == Step::kLoseReply ? Lost() : grpc::Status::OK;
-  }
-
-  grpc::Status Execute(grpc::ServerContext* context, const v1::ExecuteRequest* request,
-                       v1::ExecuteReply* reply) override {
-    Step step = script.Next("Execute", request->gid() + " " + std::to_string(request->seq()));
-    if (auto refusal = Refusal(step, script, context); !refusal.ok()) return refusal;
-    MutexLock lock(mutex_);
-    uint64_t& last = last_seq_[request->gid()];
-    if (request->seq() == last + 1) {
-      last = request->seq();
-      stored_[request->gid()].Clear();
-      RunAll(request->statements(), stored_[request->gid()].mutable_results());
-    } else if (request->seq() != last) {
-      v1::ErrorDetail detail;
-      detail.set_reason(v1::REASON_SEQUENCE_GAP);
-      return rpc::ToGrpc(FailedPrecondition("seq " + std::to_string(request->seq())), detail);
-    }
-    *reply = stored_[request->gid()];
-    return step == Step::kLoseReply ? Lost() : grpc::Status::OK;
-  }
-
-  // Every statement that ran, in order.
-  std::vector<std::string> ran() {
-    MutexLock lock(mutex_);
-    return ran_;
-  }
-  size_t opened() {
-    MutexLock lock(mutex_);
-    return opens_.size();
-  }
-
- private:
-  using Statements = google::protobuf::RepeatedPtrField<v1::Statement>;
-  using Results = google::protobuf::RepeatedPtrField<v1::StatementResult>;
-
-  void RunAll(const Statements& statements, Results* results) REQUIRES(mutex_) {
-    for (const v1::Statement& statement : statements) {
-      ran_.push_back(statement.sql());
-      v1::StatementResult* result = results->Add();
-      if (statement.sql().starts_with("fail ")) {
-        int cause = std::stoi(statement.sql().substr(5));
-        result->mutable_error()->set_cause(static_cast<v1::BranchCause>(cause));
-        result->mutable_error()->set_database_code("40P01");
-        result->mutable_error()->set_message("as told");
-        result->mutable_error()->set_branch_doomed(!statement.keep_on_error());
-        return;
-      }
-      // Echoes the parameters as one row.
-      v1::Row* row = result->add_rows();
-      for (const v1::Value& value : statement.parameters()) {
-        result->add_columns()->set_name("p" + std::to_string(row->values_size()));
-        *row->add_values() = value;
-      }
-      result->set_rows_affected(1);
-    }
-  }
-
-  Mutex mutex_;
-  std::map<std::string, v1::OpenReply> opens_ GUARDED_BY(mutex_);  // By gtrid and open_id.
-  std::map<std::string, uint64_t> last_seq_ GUARDED_BY(mutex_);
-  std::map<std::string, v1::ExecuteReply> stored_ GUARDED_BY(mutex_);
-  std::vector<std::string> ran_ GUARDED_BY(mutex_);
-};
 
 // Serves one service on a loopback port; may be stopped and started again on the same port, which
 // is what a client sees of a restart.

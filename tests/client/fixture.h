@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "client/assent.h"
+#include "tests/client/fake_agent.h"
+#include "tests/client/fake_coordinator.h"
 #include "tests/client/fake_services.h"
 
 namespace assent::client {
