@@ -1,4 +1,6 @@
-// A transfer through libassent: the agents hold the sessions.
+// A transfer through libassent: the agents hold the sessions. Begin registers both branches, and
+// each is prepared with its last statement.
+#include <memory>
 #include <utility>
 
 #include "tests/bench/worker.h"
@@ -6,7 +8,6 @@
 namespace assent::bench {
 namespace {
 
-using client::Outcome;
 using test_support::Deployment;
 
 class AgentHeldWorker final : public Worker {
@@ -15,28 +16,32 @@ class AgentHeldWorker final : public Worker {
       : house_(house), client_(house.client), account_(account) {}
 
   Status Transfer(int64_t id) override {
-    const int64_t change = PostgresChange(id);
-    auto transaction = client_.Begin();
+    calls_.Begin();
+    auto transaction = client_.Begin(
+        {.branches = {{Deployment::kPostgresResource}, {Deployment::kMariadbResource}}});
     if (!transaction.ok()) return transaction.status();
+    calls_.End(Call::kBegin);
+
+    const int64_t change = PostgresChange(id);
     client::OpenOptions in_postgres;
     in_postgres.statements = {
         {"UPDATE accounts SET balance = balance + $1::bigint WHERE id = $2", {change, account_}},
         {"INSERT INTO transfers(id, account, amount) VALUES ($1, $2, $3)", {id, account_, change}}};
+    in_postgres.prepare = true;
     client::OpenOptions in_mariadb;
     in_mariadb.statements = {
         {"UPDATE accounts SET balance = balance + ? WHERE id = ?", {-change, account_}},
         {"INSERT INTO transfers(id, account, amount) VALUES (?, ?, ?)", {id, account_, -change}}};
+    in_mariadb.prepare = true;
     auto branches = transaction->OpenAll(
         {{house_.postgres_agent, Deployment::kPostgresResource, std::move(in_postgres)},
          {house_.mariadb_agent, Deployment::kMariadbResource, std::move(in_mariadb)}});
     if (!branches.ok()) return branches.status();
-    client::CommitResult result = transaction->Commit({.ack = house_.ack});
-    if (result.outcome == Outcome::kAborted) return Aborted(result.ToString());
-    if (result.outcome != Outcome::kCommitted) return Internal(result.ToString());
-    if (house_.ack == client::Acknowledgement::kApplied && !result.applied) {
-      return Internal("not applied: " + result.ToString());
-    }
-    return Ok();
+    calls_.End(Call::kWork);
+
+    Status committed = ToStatus(transaction->Commit({.ack = house_.ack}), house_.ack);
+    calls_.End(Call::kCommit);
+    return committed;
   }
 
  private:

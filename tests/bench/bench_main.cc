@@ -22,6 +22,8 @@ struct Arguments {
   int rounds = 3;
   std::string ack = "applied";
   std::string json;
+  bool cpu = false;
+  bool calls = false;
 };
 
 int Fail(const std::string& what) {
@@ -34,13 +36,13 @@ double LoadAverage() {
   return getloadavg(load, 1) == 1 ? load[0] : 0;
 }
 
+void PrintFigures(const char* what, const std::string& table) {
+  if (!table.empty()) std::printf("\n%s:\n%s", what, table.c_str());
+}
+
 int Transfer(const Arguments& arguments) {
   TransferOptions options;
-  if (arguments.modes.empty()) {
-    for (const Mode& mode : Modes()) {
-      if (mode.make != nullptr) options.modes.push_back(mode);
-    }
-  }
+  if (arguments.modes.empty()) options.modes = Modes();
   for (const std::string& name : arguments.modes) {
     auto mode = FindMode(name);
     if (!mode.ok()) {
@@ -63,6 +65,13 @@ int Transfer(const Arguments& arguments) {
   if (!measured.ok()) return Fail(measured.status().message());
   const std::vector<Line> lines = Summarize(*measured);
   std::printf("%s", Table(lines).c_str());
+  PrintFigures("Per transfer", FiguresTable(lines, &Line::counts, ""));
+  if (arguments.calls) {
+    PrintFigures("Calls, p50 ms", FiguresTable(lines, &Line::calls, ""));
+  }
+  if (arguments.cpu) {
+    PrintFigures("Processor time, us per transfer", FiguresTable(lines, &Line::cpu, "all"));
+  }
   if (arguments.json.empty()) return 0;
   std::ofstream file(arguments.json);
   file << Json(options, lines, *measured);
@@ -81,7 +90,7 @@ int main(int argc, char** argv) {
       "transfer", "One UPDATE and one INSERT in PostgreSQL and in MariaDB, all or nothing");
   transfer
       ->add_option("--mode", arguments.modes,
-                   "raw-seq, raw-overlapped, agent-held; several are measured in turns "
+                   "raw-seq, raw-overlapped, app-held, agent-held; several are measured in turns "
                    "(default: all)")
       ->delimiter(',');
   transfer->add_option("--concurrency", arguments.concurrencies, "Clients at once (default 1,8,32)")
@@ -93,6 +102,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 100));
   transfer->add_option("--ack", arguments.ack, "When Commit answers (default applied)")
       ->check(CLI::IsMember({"applied", "decided"}));
+  transfer->add_flag("--cpu", arguments.cpu, "Also print each program's processor time");
+  transfer->add_flag("--calls", arguments.calls, "Also print how long each call takes");
   transfer->add_option("--json", arguments.json, "Also write the results to this file");
   try {
     app.parse(argc, argv);

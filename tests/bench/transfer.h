@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "tests/bench/figures.h"
 #include "tests/bench/worker.h"
 
 namespace assent::bench {
@@ -30,12 +31,15 @@ struct Measurement {
   std::chrono::microseconds p50{0};
   std::chrono::microseconds p99{0};
   uint64_t aborted = 0;
+  Figures calls;   // The median of each call that the worker makes, in ms (tests/bench/calls.h).
+  Figures cpu;     // Processor time of each program per transfer, in us, while it was measured.
+  Figures counts;  // Per committed transfer, from the first one until all were over.
 };
 
 // Starts the house, measures, and after each measurement compares what was committed with what the
-// databases hold: the sum of all balances, each worker's account, the number of transfers, and that
-// nothing is left prepared. `heard` is told of each measurement at once. The error says what went
-// wrong, and in which measurement.
+// databases hold: the sum of all balances, each worker's account, the number of transfers, that
+// nothing is left prepared, and that the coordinator has nothing under way. `heard` is told of each
+// measurement at once. The error says what went wrong, and in which measurement.
 Result<std::vector<Measurement>> RunTransfer(const TransferOptions& options,
                                              const std::function<void(const Measurement&)>& heard);
 

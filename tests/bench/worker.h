@@ -1,5 +1,5 @@
-// One way to make a transfer, and what a thread needs to go it. A new mode is a row of Modes() and
-// a maker.
+// One way to make a transfer, and what a thread needs to make it. A new mode is a row of Modes()
+// and a maker.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "client/assent.h"
+#include "tests/bench/calls.h"
 #include "tests/support/deployment.h"
 
 namespace assent::bench {
@@ -34,22 +35,33 @@ class Worker {
   // `id` is fresh. OK: committed, in both databases. ABORTED: in neither. Anything else ends the
   // bench.
   virtual Status Transfer(int64_t id) = 0;
+
+  // Of the last transfer that was committed.
+  const CallTimes& calls() const { return calls_; }
+
+ protected:
+  CallTimes calls_;
 };
+
+// OK: committed, and applied where `ack` asks for that. ABORTED: in no database. Otherwise
+// INTERNAL.
+Status ToStatus(const client::CommitResult& result, client::Acknowledgement ack);
 
 // `account` exists in both databases and is nobody else's.
 using MakeWorker = Result<std::unique_ptr<Worker>> (*)(const House& house, int64_t account);
 
 Result<std::unique_ptr<Worker>> MakeRawSeq(const House& house, int64_t account);
 Result<std::unique_ptr<Worker>> MakeRawOverlapped(const House& house, int64_t account);
+Result<std::unique_ptr<Worker>> MakeAppHeld(const House& house, int64_t account);
 Result<std::unique_ptr<Worker>> MakeAgentHeld(const House& house, int64_t account);
 
 struct Mode {
   std::string name;
-  MakeWorker make = nullptr;  // Null: planned, not built yet.
+  MakeWorker make = nullptr;
 };
 const std::vector<Mode>& Modes();
 
-// INVALID_ARGUMENT: no such mode, or one that is not built yet; the message lists those that are.
+// INVALID_ARGUMENT: no such mode; the message lists those there are.
 Result<Mode> FindMode(const std::string& name);
 
 // The mode that all others are compared with.
