@@ -261,6 +261,9 @@ struct ProbeReport {
   std::string server;         // "PostgreSQL 15.18", "MariaDB 10.11.19", "MySQL 9.7.4"
   std::string identity;       // See Identity().
   uint32_t prepared_max = 0;  // Prepared branches the server can keep; 0: no limit known.
+  // A prepared branch stays tied to its session until that ends it or is gone (MariaDB; MySQL with
+  // xa_detach_on_prepare off).
+  bool ties_prepared = false;
   std::vector<Finding> findings;
 };
 

@@ -20,7 +20,13 @@ namespace assent {
   X(kInquiryAbortsLive, "inquiry_aborts_live")       /* 4.3: PENDING answered as ABORT */     \
   X(kEndTooEarly, "end_too_early")                   /* 4.1: END before every DONE */         \
   X(kForgottenIsAbort, "forgotten_is_abort")         /* 16.4: below the watermark */          \
-  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */
+  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */        \
+  X(kVoteWithoutLook, "vote_without_look")           /* 5(a): yes for what was not seen */    \
+  X(kKillWithoutLook, "kill_without_look")           /* 5: abort of the unprepared kills */   \
+  X(kAppsCommitIsLoss, "apps_commit_is_loss")        /* 5: withdraws the app's own vote */    \
+  X(kEarlyPreparedWorks, "early_prepared_works")     /* 4.2: work after the vote */           \
+  X(kOpenedTwice, "opened_twice")                    /* 16.3: a repeat begins anew */         \
+  X(kAbortForgetsSession, "abort_forgets_session")   /* 5: PREPARE after the abort */
 
 enum class Mutant {
 #define X(id, name) id,

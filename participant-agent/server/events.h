@@ -38,11 +38,22 @@ struct Call {
 };
 using OpenCall = Call<v1::OpenRequest, v1::OpenReply>;
 using ExecuteCall = Call<v1::ExecuteRequest, v1::ExecuteReply>;
+using EnlistCall = Call<v1::EnlistRequest, v1::EnlistReply>;
+using VoteCall = Call<v1::VoteRequest, v1::VoteReply>;
 
 // From BranchService.
 struct OpenAsked {
   Gtrid gtrid;
+  std::optional<Gid> gid;  // Of a branch that Begin registered.
   OpenCall call;
+};
+struct EnlistAsked {
+  Gtrid gtrid;
+  EnlistCall call;
+};
+struct VoteCalled {
+  Gid gid;
+  VoteCall call;
 };
 struct ExecuteAsked {
   Gid gid;
@@ -57,6 +68,7 @@ struct WorkDone {
   std::vector<v1::StatementResult> results;
   std::optional<Refusal> failure;  // Dooms the branch.
   bool session_lost = false;
+  std::optional<PrepareAnswered> prepared;  // If the task was to prepare, and all succeeded.
 };
 struct PrepareDone {
   Gid gid;
@@ -71,6 +83,23 @@ struct RollbackDone {
 struct FinishDone {
   Gid gid;
   FinishAnswered answer;
+};
+
+// From the looker of a resource.
+struct Look {
+  adapters::AppHeldBranch branch;
+  uint32_t attempt = 0;  // As of LookUp.
+};
+struct LooksDone {
+  std::string resource;
+  std::vector<Look> looks;
+  // One for each, or why the database could not be asked.
+  Result<std::vector<adapters::PrepareAnswer>> answers;
+};
+struct RoleChecked {
+  std::string resource;
+  std::string role;
+  Status status;
 };
 
 // From the watcher of a resource.
@@ -102,9 +131,9 @@ struct LinkDown {
   Link* link = nullptr;
 };
 
-using Event = std::variant<OpenAsked, ExecuteAsked, WorkDone, PrepareDone, RollbackDone, FinishDone,
-                           ResourceProbed, ResourceUnreachable, ResourceListed, LinkWelcomed,
-                           LinkSaid, LinkDown>;
+using Event = std::variant<OpenAsked, ExecuteAsked, EnlistAsked, VoteCalled, WorkDone, PrepareDone,
+                           RollbackDone, FinishDone, LooksDone, RoleChecked, ResourceProbed,
+                           ResourceUnreachable, ResourceListed, LinkWelcomed, LinkSaid, LinkDown>;
 using EventInbox = Inbox<Event>;
 
 // Calls of services wait up to here; the rest of the driver's events is bounded by sessions, finish

@@ -90,9 +90,10 @@ std::optional<adapters::WorkError> SessionThread::Begin(const StartTask& task) {
   }
 }
 
-void SessionThread::RunStatements(const Statements& statements, WorkDone* done) {
+bool SessionThread::RunStatements(const Statements& statements, WorkDone* done) {
   std::vector<adapters::Value> parameters;
   size_t bytes = 0;
+  bool all_succeeded = true;
   for (const v1::Statement& statement : statements) {
     parameters.clear();
     for (const v1::Value& value : statement.parameters()) parameters.push_back(FromProto(value));
@@ -118,47 +119,56 @@ void SessionThread::RunStatements(const Statements& statements, WorkDone* done) 
     out->set_branch_doomed(doomed);
     if (doomed) done->failure = FromAdapter(error);
     done->session_lost = error.session_lost;
+    all_succeeded = false;
     break;
   }
   ASSENT_FAILPOINT("agent.execute.after");
+  return all_succeeded;
+}
+
+PrepareAnswered SessionThread::Prepare() {
+  ASSENT_FAILPOINT("agent.prepare.before");
+  adapters::PrepareAnswer answer = session_->Prepare();
+  ASSENT_FAILPOINT("agent.prepare.after");
+  PrepareAnswered prepared{.vote = FromAdapter(answer.vote),
+                           .evidence = std::move(answer.evidence),
+                           .refusal = FromAdapter(answer.error),
+                           .session_lost = answer.error.session_lost,
+                           .attached = session_->AttachedWhenPrepared()};
+  if (prepared.session_lost) CloseSession();
+  return prepared;
 }
 
 void SessionThread::Perform(const StartTask& task) {
   WorkDone done{.gid = task.gid, .starting = true};
+  bool succeeded = true;
   SetRunning(task.gid);
   if (auto error = Begin(task)) {
     done.start_refusal = FromAdapter(*error);
     done.failure = done.start_refusal;
     done.session_lost = session_ == nullptr;
+    succeeded = false;
   } else if (!task.statements->empty()) {
-    RunStatements(*task.statements, &done);
+    succeeded = RunStatements(*task.statements, &done);
   }
-  SetRunning(std::nullopt);
+  SetRunning(std::nullopt);  // A prepare is not interrupted.
   if (done.session_lost) CloseSession();
+  if (task.prepare && succeeded) done.prepared = Prepare();
   driver_.Post(std::move(done));
 }
 
 void SessionThread::Perform(const RunTask& task) {
   WorkDone done{.gid = task.gid};
   SetRunning(task.gid);
-  RunStatements(*task.statements, &done);
+  const bool succeeded = RunStatements(*task.statements, &done);
   SetRunning(std::nullopt);
   if (done.session_lost) CloseSession();
+  if (task.prepare && succeeded) done.prepared = Prepare();
   driver_.Post(std::move(done));
 }
 
 void SessionThread::Perform(const PrepareTask& task) {
-  ASSENT_FAILPOINT("agent.prepare.before");
-  adapters::PrepareAnswer answer = session_->Prepare();
-  ASSENT_FAILPOINT("agent.prepare.after");
-  PrepareDone done{.gid = task.gid,
-                   .answer = {.vote = FromAdapter(answer.vote),
-                              .evidence = std::move(answer.evidence),
-                              .refusal = FromAdapter(answer.error),
-                              .session_lost = answer.error.session_lost,
-                              .attached = session_->AttachedWhenPrepared()}};
-  if (done.answer.session_lost) CloseSession();
-  driver_.Post(std::move(done));
+  driver_.Post(PrepareDone{.gid = task.gid, .answer = Prepare()});
 }
 
 void SessionThread::Perform(const RollBackTask& task) {

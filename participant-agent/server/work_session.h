@@ -32,10 +32,12 @@ class SessionThread {
     Gid gid;
     adapters::StartOptions options;
     const Statements* statements = nullptr;
+    bool prepare = false;  // If all statements succeed.
   };
   struct RunTask {
     Gid gid;
     const Statements* statements = nullptr;
+    bool prepare = false;
   };
   struct PrepareTask {
     Gid gid;
@@ -72,7 +74,9 @@ class SessionThread {
   void Perform(const CloseTask& task);
 
   std::optional<adapters::WorkError> Begin(const StartTask& task);
-  void RunStatements(const Statements& statements, WorkDone* done);
+  // False: not all succeeded.
+  bool RunStatements(const Statements& statements, WorkDone* done);
+  PrepareAnswered Prepare() EXCLUDES(mutex_);
   void CloseSession() EXCLUDES(mutex_);
   void SetRunning(const std::optional<Gid>& gid) EXCLUDES(mutex_);
 
