@@ -77,18 +77,17 @@ Branch::Actions Branch::On(const LookedUp& event) {
     looking_ = true;
   }
   if (phase_ != Phase::kFinishing || !std::exchange(looking_, false)) return actions;
-  if (event.prepared) {
-    evidence_ = event.evidence;
-    if (grace_) {
-      actions.push_back(AwaitApplication{});
-    } else {
-      StartFinish(Decision::kAbort, actions);
-    }
-  } else if (!evidence_.empty()) {
-    StartFinish(Decision::kAbort,
-                actions);  // A listing had it: the database may tell how it ended.
-  } else {
+  // Any other no does not say that it is not there.
+  const bool absent = !event.prepared && (event.refusal.cause == Cause::kNotPrepared ||
+                                          event.refusal.cause == Cause::kWrongDatabase);
+  if (event.prepared) evidence_ = event.evidence;
+  if (absent && evidence_.empty()) {
     Finished(Report::kRolledBack, "", actions);
+  } else if (!absent && grace_) {
+    actions.push_back(AwaitApplication{});
+  } else {
+    // If it is absent, a listing once had it, and the database may tell how it ended.
+    StartFinish(Decision::kAbort, actions);
   }
   return actions;
 }

@@ -278,7 +278,9 @@ void Driver::Perform(const Gid& gid, Live& live, const FinishOnSession& action) 
 }
 
 void Driver::Perform(const Gid& gid, Live& live, const FinishInPool& action) {
-  live.resource->finishers->Post(gid, action);
+  std::optional<adapters::AppHeldBranch> app;
+  if (live.app.has_value() && action.evidence.empty()) app = AppHeldOf(gid, *live.app);
+  live.resource->finishers->Post(gid, action, std::move(app));
 }
 
 void Driver::Perform(const Gid& gid, Live& live, const SendFinished& action) {

@@ -189,6 +189,7 @@ class Driver {
   void Enlisted(const Gid& gid, Opening& opening, uint32_t remaining_ms);
   // One that this agent has not heard of, or no more.
   Live& AdoptAppHeld(const Gid& gid, Resource& resource, const AppSession& app);
+  static adapters::AppHeldBranch AppHeldOf(const Gid& gid, const AppSession& app);
   static AppSession SessionOf(const v1::AppHeld& app_held);
   void NoteAppHeld(Live& live, const v1::AppHeld& app_held);
   void AnswerVotes(Live& live, const CallError& error);

@@ -116,6 +116,14 @@ Driver::AppSession Driver::SessionOf(const v1::AppHeld& app_held) {
           .named = std::chrono::steady_clock::now() - std::chrono::milliseconds(app_held.age_ms())};
 }
 
+adapters::AppHeldBranch Driver::AppHeldOf(const Gid& gid, const AppSession& app) {
+  return {.gid = gid,
+          .connection_id = app.connection_id,
+          .finished_by_app = app.finishes,
+          .age = std::chrono::duration_cast<std::chrono::milliseconds>(
+              std::chrono::steady_clock::now() - app.named)};
+}
+
 Driver::Live& Driver::AdoptAppHeld(const Gid& gid, Resource& resource, const AppSession& app) {
   Live& live = live_[gid];
   live.resource = &resource;
@@ -199,13 +207,7 @@ void Driver::Perform(const Gid& gid, Live& live, const AnswerVote& action) {
 }
 
 void Driver::Perform(const Gid& gid, Live& live, const LookUp& action) {
-  const auto age = std::chrono::steady_clock::now() - live.app->named;
-  live.resource->looks.push_back(
-      {.branch = {.gid = gid,
-                  .connection_id = live.app->connection_id,
-                  .finished_by_app = live.app->finishes,
-                  .age = std::chrono::duration_cast<std::chrono::milliseconds>(age)},
-       .attempt = action.attempt});
+  live.resource->looks.push_back({.branch = AppHeldOf(gid, *live.app), .attempt = action.attempt});
 }
 
 void Driver::Perform(const Gid& gid, Live&, const AwaitApplication&) {

@@ -10,6 +10,12 @@ namespace {
 // Post may exceed it: each look belongs to a branch, and their number is bounded elsewhere.
 constexpr size_t kTasksMax = 1'000;
 
+Code CodeOf(const Status& status) { return status.code(); }
+template <typename T>
+Code CodeOf(const Result<T>& result) {
+  return result.status().code();
+}
+
 }  // namespace
 
 Looker::Looker(std::string resource, adapters::ResourceManager& manager, EventInbox& driver)
@@ -68,7 +74,8 @@ auto Looker::WithSession(Ask&& ask) -> decltype(ask(std::declval<adapters::Finis
       session_ = std::get<std::unique_ptr<adapters::FinishSession>>(std::move(opened));
     }
     auto answer = ask(*session_);
-    if (answer.ok()) return answer;
+    // A role that is refused says nothing against the session.
+    if (answer.ok() || CodeOf(answer) == Code::kInvalidArgument) return answer;
     session_.reset();
     if (fresh) return answer;
   }
