@@ -3,16 +3,11 @@
 #include <utility>
 
 #include "base/rpc/status.h"
+#include "participant-agent/server/convert.h"
+#include "participant-agent/server/row_stream.h"
 
 namespace assent::agent {
 namespace {
-
-grpc::Status ToGrpc(const CallError& error) {
-  v1::ErrorDetail detail;
-  detail.set_reason(error.reason);
-  detail.set_retry_delay_ms(error.retry_delay_ms);
-  return rpc::ToGrpc(Status(error.code, error.message), detail);
-}
 
 // gRPC lets any thread finish a reactor, once.
 std::function<void(const CallError*)> Finisher(grpc::ServerUnaryReactor* reactor) {
@@ -133,6 +128,19 @@ Status CheckExecute(const v1::ExecuteRequest& request) {
   return CheckStatements(request.statements());
 }
 
+Status CheckStream(const v1::ExecuteRequest& request) {
+  if (request.statements_size() != 1) {
+    return InvalidArgument(std::to_string(request.statements_size()) +
+                           " statements: a stream is of one");
+  }
+  if (request.prepare()) {
+    return InvalidArgument(
+        "prepare is set, and a stream carries no vote: prepare with an Execute after it, which may "
+        "have no statements");
+  }
+  return CheckExecute(request);
+}
+
 Status CheckEnlist(const v1::EnlistRequest& request) {
   if (Status status = CheckWhere(request.gtrid(), request.resource(), request.open_id());
       !status.ok()) {
@@ -194,6 +202,17 @@ grpc::ServerUnaryReactor* BranchServiceImpl::Execute(grpc::CallbackServerContext
                      .call = {.request = request, .reply = reply, .done = Finisher(reactor)}};
   if (!driver_.TryPost(std::move(asked))) reactor->Finish(ToGrpc(Full()));
   return reactor;
+}
+
+grpc::ServerWriteReactor<v1::ExecutePart>* BranchServiceImpl::ExecuteStream(
+    grpc::CallbackServerContext*, const v1::ExecuteRequest* request) {
+  const std::shared_ptr<RowStream> stream = RowStream::Begin(request);
+  if (Status status = CheckStream(*request); !status.ok()) {
+    stream->Fail({.code = status.code(), .message = status.message()});
+  } else if (!driver_.TryPost(StreamAsked{.gid = *ParseGid(request->gid()), .stream = stream})) {
+    stream->Fail(Full());
+  }
+  return stream.get();
 }
 
 grpc::ServerUnaryReactor* BranchServiceImpl::Enlist(grpc::CallbackServerContext* context,

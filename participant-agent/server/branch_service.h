@@ -20,6 +20,7 @@ inline constexpr uint32_t kRemainingMsMax = 3'600'000;  // The longest that a tr
 // the value and the remedy.
 Status CheckOpen(const v1::OpenRequest& request);
 Status CheckExecute(const v1::ExecuteRequest& request);
+Status CheckStream(const v1::ExecuteRequest& request);
 Status CheckEnlist(const v1::EnlistRequest& request);
 Status CheckVote(const v1::VoteRequest& request);
 
@@ -32,6 +33,8 @@ class BranchServiceImpl final : public v1::BranchService::CallbackService {
   grpc::ServerUnaryReactor* Execute(grpc::CallbackServerContext* context,
                                     const v1::ExecuteRequest* request,
                                     v1::ExecuteReply* reply) override;
+  grpc::ServerWriteReactor<v1::ExecutePart>* ExecuteStream(
+      grpc::CallbackServerContext* context, const v1::ExecuteRequest* request) override;
   grpc::ServerUnaryReactor* Enlist(grpc::CallbackServerContext* context,
                                    const v1::EnlistRequest* request,
                                    v1::EnlistReply* reply) override;

@@ -120,6 +120,7 @@ void Driver::Shutdown() {
   }
   for (auto& [gid, live] : live_) {
     for (ExecuteCall& call : live.waiting) call.done(&stopping);
+    if (live.stream != nullptr) live.stream->Fail(stopping);
     AnswerVotes(live, stopping);
   }
   openings_.clear();

@@ -103,10 +103,12 @@ class Driver {
     MonotonicTime deadline;
     MonotonicTime since;  // When the phase last changed.
     WorkSequence sequence;
-    std::vector<ExecuteCall> waiting;  // Of the seq that runs.
-    v1::ExecuteReply stored;           // Of the last seq, unless Open ran it: then it is there.
-    bool stored_dropped = false;       // It was large, and the branch takes no more work.
-    bool started_with_work = false;    // Open ran statements.
+    std::vector<ExecuteCall> waiting;   // Of the seq that runs.
+    std::shared_ptr<RowStream> stream;  // Set: that seq is an ExecuteStream.
+    v1::ExecuteReply stored;            // Of the last seq, unless Open ran it: then it is there.
+    bool streamed = false;              // The last seq was an ExecuteStream, which nobody stores.
+    bool stored_dropped = false;        // It was large, and the branch takes no more work.
+    bool started_with_work = false;     // Open ran statements.
     std::optional<v1::BranchVerdict> verdict;  // What the answer to the work shall say of its vote.
     std::optional<AppSession> app;
     std::vector<VoteCall> votes;  // Until the look is done.
@@ -161,6 +163,7 @@ class Driver {
   // driver_work.cc: calls of services.
   void On(OpenAsked& event);
   void On(ExecuteAsked& event);
+  void On(StreamAsked& event);
   void On(WorkDone& event);
   void On(PrepareDone& event);
   void On(RollbackDone& event);
@@ -180,6 +183,9 @@ class Driver {
   void RefuseOpening(const std::string& key, const CallError& error);
   void AnswerOpening(Opening& opening, const Live& live);
   CallError WhyNoWork(const Live& live) const;
+  // Nothing: the branch can run `seq` now.
+  std::optional<CallError> WhyNotNext(const Live& live, uint64_t seq) const;
+  CallError UnknownBranch(const std::string& gid) const;
 
   // driver_app_held.cc: branches that applications hold.
   void On(EnlistAsked& event);

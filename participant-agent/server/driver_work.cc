@@ -294,6 +294,11 @@ void Driver::On(WorkDone& event) {
     for (ExecuteCall& call : waiting) call.done(&error);
     return;
   }
+  live->streamed = live->stream != nullptr;
+  if (auto stream = std::exchange(live->stream, nullptr)) {
+    live->stored.Clear();
+    return stream->End(event.results.front());
+  }
   auto keep = [&](auto& reply) {
     reply.mutable_results()->Reserve(static_cast<int>(event.results.size()));
     for (v1::StatementResult& result : event.results) *reply.add_results() = std::move(result);
@@ -327,7 +332,7 @@ bool Driver::Replay(const Live& live, v1::ExecuteReply* reply) const {
     }
     return true;
   }
-  if (live.stored_dropped) return false;
+  if (live.streamed || live.stored_dropped) return false;
   *reply = live.stored;
   return true;
 }
@@ -357,54 +362,77 @@ CallError Driver::WhyNoWork(const Live& live) const {
                      ": " + live.core.refusal().message + "); roll back and begin anew"};
 }
 
+CallError Driver::UnknownBranch(const std::string& gid) const {
+  return {.code = Code::kNotFound,
+          .reason = v1::REASON_BRANCH_LOST,
+          .message = "this agent does not know the branch " + gid +
+                     ": it restarted, or the transaction is over; roll back and begin anew"};
+}
+
+std::optional<CallError> Driver::WhyNotNext(const Live& live, uint64_t seq) const {
+  const bool takes_work = (live.core.phase() == Branch::Phase::kOpen && !live.core.app_held()) ||
+                          MutantOn(Mutant::kEarlyPreparedWorks);
+  if (!takes_work) return WhyNoWork(live);
+  auto refusal = [](std::string why) {
+    return CallError{.code = Code::kFailedPrecondition,
+                     .reason = v1::REASON_SEQUENCE_GAP,
+                     .message = std::move(why)};
+  };
+  const std::string last = std::to_string(live.sequence.last());
+  switch (live.sequence.Asked(seq)) {
+    case WorkSequence::Verdict::kRun:
+      // Whoever names a branch before its Open has answered has guessed.
+      if (live.core.working()) {
+        return refusal("the branch is still being opened: wait for the answer of Open");
+      }
+      return std::nullopt;
+    case WorkSequence::Verdict::kReplay:
+    case WorkSequence::Verdict::kJoin:
+      return refusal("seq " + last +
+                     " was used before, and what is streamed is not repeated; roll back and begin "
+                     "anew");
+    case WorkSequence::Verdict::kBusy:
+      return refusal("seq " + std::to_string(seq) + " came while seq " + last +
+                     " still runs: wait for its answer");
+    case WorkSequence::Verdict::kGap:
+      break;
+  }
+  return refusal("seq " + std::to_string(seq) + " is neither the last one, " + last +
+                 ", nor the next");
+}
+
 void Driver::On(ExecuteAsked& event) {
   ExecuteCall& call = event.call;
   auto refuse = [&](const CallError& error) { call.done(&error); };
   Live* live = Find(event.gid);
-  if (live == nullptr) {
-    return refuse({.code = Code::kNotFound,
-                   .reason = v1::REASON_BRANCH_LOST,
-                   .message = "this agent does not know the branch " + call.request->gid() +
-                              ": it restarted, or the transaction is over; roll back and begin "
-                              "anew"});
+  if (live == nullptr) return refuse(UnknownBranch(call.request->gid()));
+  const uint64_t seq = call.request->seq();
+  const WorkSequence::Verdict verdict = live->sequence.Asked(seq);
+  if (verdict == WorkSequence::Verdict::kReplay && Replay(*live, call.reply)) {
+    return call.done(nullptr);
   }
-  const WorkSequence::Verdict verdict = live->sequence.Asked(call.request->seq());
-  switch (verdict) {
-    case WorkSequence::Verdict::kReplay:
-      if (!Replay(*live, call.reply)) return refuse(WhyNoWork(*live));
-      return call.done(nullptr);
-    case WorkSequence::Verdict::kJoin:
-      live->waiting.push_back(std::move(call));
-      return;
-    case WorkSequence::Verdict::kBusy:
-    case WorkSequence::Verdict::kGap:
-    case WorkSequence::Verdict::kRun:
-      break;
+  if (verdict == WorkSequence::Verdict::kJoin && live->stream == nullptr) {
+    live->waiting.push_back(std::move(call));
+    return;
   }
-  const bool takes_work = (live->core.phase() == Branch::Phase::kOpen && !live->core.app_held()) ||
-                          MutantOn(Mutant::kEarlyPreparedWorks);
-  if (!takes_work) return refuse(WhyNoWork(*live));
-  if (verdict == WorkSequence::Verdict::kRun && live->core.working()) {
-    // Whoever names a branch before its Open has answered has guessed.
-    return refuse({.code = Code::kFailedPrecondition,
-                   .reason = v1::REASON_SEQUENCE_GAP,
-                   .message = "the branch is still being opened: wait for the answer of Open"});
-  }
-  if (verdict != WorkSequence::Verdict::kRun) {
-    const std::string last = std::to_string(live->sequence.last());
-    return refuse({.code = Code::kFailedPrecondition,
-                   .reason = v1::REASON_SEQUENCE_GAP,
-                   .message = "seq " + std::to_string(call.request->seq()) +
-                              (verdict == WorkSequence::Verdict::kBusy
-                                   ? " came while seq " + last + " still runs: wait for its answer"
-                                   : " is neither the last one, " + last + ", nor the next")});
-  }
-  live->sequence.Began(call.request->seq());
+  if (auto error = WhyNotNext(*live, seq)) return refuse(*error);
+  live->sequence.Began(seq);
   live->core.Step(WorkBegan{.prepares = call.request->prepare()});
   live->session->Post(SessionThread::RunTask{.gid = event.gid,
                                              .statements = &call.request->statements(),
                                              .prepare = call.request->prepare()});
   live->waiting.push_back(std::move(call));
+}
+
+void Driver::On(StreamAsked& event) {
+  const v1::ExecuteRequest& request = event.stream->request();
+  Live* live = Find(event.gid);
+  if (live == nullptr) return event.stream->Fail(UnknownBranch(request.gid()));
+  if (auto error = WhyNotNext(*live, request.seq())) return event.stream->Fail(*error);
+  live->sequence.Began(request.seq());
+  live->core.Step(WorkBegan{});
+  live->session->Post(SessionThread::StreamTask{.gid = event.gid, .stream = event.stream});
+  live->stream = std::move(event.stream);
 }
 
 void Driver::On(PrepareDone& event) {

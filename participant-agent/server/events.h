@@ -19,6 +19,7 @@
 namespace assent::agent {
 
 class Link;
+class RowStream;
 
 // Why a call of BranchService fails (branch_service.proto, "Errors common to all calls").
 struct CallError {
@@ -58,6 +59,10 @@ struct VoteCalled {
 struct ExecuteAsked {
   Gid gid;
   ExecuteCall call;
+};
+struct StreamAsked {
+  Gid gid;
+  std::shared_ptr<RowStream> stream;
 };
 
 // From the session of a branch.
@@ -131,9 +136,10 @@ struct LinkDown {
   Link* link = nullptr;
 };
 
-using Event = std::variant<OpenAsked, ExecuteAsked, EnlistAsked, VoteCalled, WorkDone, PrepareDone,
-                           RollbackDone, FinishDone, LooksDone, RoleChecked, ResourceProbed,
-                           ResourceUnreachable, ResourceListed, LinkWelcomed, LinkSaid, LinkDown>;
+using Event =
+    std::variant<OpenAsked, ExecuteAsked, StreamAsked, EnlistAsked, VoteCalled, WorkDone,
+                 PrepareDone, RollbackDone, FinishDone, LooksDone, RoleChecked, ResourceProbed,
+                 ResourceUnreachable, ResourceListed, LinkWelcomed, LinkSaid, LinkDown>;
 using EventInbox = Inbox<Event>;
 
 // Calls of services wait up to here; the rest of the driver's events is bounded by sessions, finish

@@ -1,6 +1,7 @@
 #include "tests/agent/fake_resource_manager.h"
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "adapters/common/xid.h"
@@ -82,6 +83,37 @@ class FakeWorkSession final : public adapters::WorkSession {
     if (sql.starts_with("write ")) effects_.push_back(sql.substr(6));
     ResultSet result;
     result.rows_affected = 1;
+    return result;
+  }
+
+  // "stream <rows> <bytes of each>"; all else comes at once.
+  Result<adapters::StatementResult> ExecuteStreamed(const adapters::Statement& statement,
+                                                    adapters::RowSink& sink) override {
+    uint64_t rows = 0;
+    size_t bytes = 0;
+    std::istringstream words(statement.sql);
+    std::string verb;
+    words >> verb >> rows >> bytes;
+    if (verb != "stream") return WorkSession::ExecuteStreamed(statement, sink);
+    {
+      MutexLock lock(db_.mutex_);
+      cancelled_ = false;
+    }
+    adapters::StatementResult result;
+    if (!sink.Columns({{"n", "int8"}, {"text", "text"}})) return result;
+    for (uint64_t n = 0; n < rows; ++n) {
+      {
+        MutexLock lock(db_.mutex_);
+        ++db_.rows_given_;
+        if (cancelled_) {
+          result.error =
+              WorkError{.cause = Cause::kStatementFailed, .code = "57014", .detail = "cancelled"};
+          return result;
+        }
+      }
+      if (!sink.Row({static_cast<int64_t>(n), std::string(bytes, 'x')})) break;
+      ++result.rows_affected;
+    }
     return result;
   }
 
@@ -356,6 +388,11 @@ void FakeDatabase::FailLooks(int count, Status status) {
 void FakeDatabase::AllowRole(const std::string& role) {
   MutexLock lock(mutex_);
   roles_.insert(role);
+}
+
+uint64_t FakeDatabase::rows_given() {
+  MutexLock lock(mutex_);
+  return rows_given_;
 }
 
 void FakeDatabase::SetAttached(bool attached) {

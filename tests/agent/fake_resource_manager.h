@@ -62,6 +62,8 @@ class FakeDatabase {
   bool looking() EXCLUDES(mutex_);
   // The next that many looks fail so.
   void FailLooks(int count, Status status) EXCLUDES(mutex_);
+  // Of streamed results, since the start.
+  uint64_t rows_given() EXCLUDES(mutex_);
   // This agent may finish what the role prepares.
   void AllowRole(const std::string& role) EXCLUDES(mutex_);
 
@@ -120,6 +122,7 @@ class FakeDatabase {
   LookCounts look_counts_ GUARDED_BY(mutex_);
   bool hold_looks_ GUARDED_BY(mutex_) = false;
   bool looking_ GUARDED_BY(mutex_) = false;
+  uint64_t rows_given_ GUARDED_BY(mutex_) = 0;
   int fail_looks_ GUARDED_BY(mutex_) = 0;
   Status look_error_ GUARDED_BY(mutex_);
   std::set<std::string> roles_ GUARDED_BY(mutex_);
