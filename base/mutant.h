@@ -26,7 +26,8 @@ namespace assent {
   X(kAppsCommitIsLoss, "apps_commit_is_loss")        /* 5: withdraws the app's own vote */    \
   X(kEarlyPreparedWorks, "early_prepared_works")     /* 4.2: work after the vote */           \
   X(kOpenedTwice, "opened_twice")                    /* 16.3: a repeat begins anew */         \
-  X(kAbortForgetsSession, "abort_forgets_session")   /* 5: PREPARE after the abort */
+  X(kAbortForgetsSession, "abort_forgets_session")   /* 5: PREPARE after the abort */         \
+  X(kOldEpochOpened, "old_epoch_opened")             /* 4.2: works for a leader that is over */
 
 enum class Mutant {
 #define X(id, name) id,

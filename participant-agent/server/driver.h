@@ -171,6 +171,7 @@ class Driver {
   std::optional<CallError> WhyNotServed(const std::string& name) const;
   std::optional<CallError> WhyNotBegun(const Gtrid& gtrid) const;
   std::optional<CallError> WhyNoRoom(const std::string& name, const Resource& resource) const;
+  std::optional<CallError> WhyTooBusy(const std::string& name, const Resource& resource) const;
   // Of a branch that Begin registered.
   std::optional<CallError> WhyNotOpened(const Gid& gid, const Resource& resource) const;
   void Register(Opening& opening);

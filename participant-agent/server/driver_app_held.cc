@@ -173,6 +173,7 @@ void Driver::On(VoteCalled& event) {
                            "as it was registered, or Enlist again");
       return call.done(nullptr);
     }
+    if (auto error = WhyTooBusy(name, resource)) return call.done(&*error);
     live = &AdoptAppHeld(event.gid, resource, SessionOf(request.app_held()));
   } else if (request.has_app_held()) {
     NoteAppHeld(*live, request.app_held());

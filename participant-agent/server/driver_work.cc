@@ -58,7 +58,7 @@ std::optional<CallError> Driver::WhyNotServed(const std::string& name) const {
 }
 
 std::optional<CallError> Driver::WhyNotBegun(const Gtrid& gtrid) const {
-  if (gtrid.epoch >= term_) return std::nullopt;
+  if (gtrid.epoch >= term_ || MutantOn(Mutant::kOldEpochOpened)) return std::nullopt;
   return CallError{.code = Code::kFailedPrecondition,
                    .reason = v1::REASON_NOT_ACTIVE,
                    .message = "the coordinator that began " + ToString(gtrid) +
@@ -76,6 +76,11 @@ std::optional<CallError> Driver::WhyNoRoom(const std::string& name,
                                 "keep less a reserve; retry, or raise max_prepared_transactions",
                      .retry_delay_ms = kRetrySoonMs};
   }
+  return WhyTooBusy(name, resource);
+}
+
+std::optional<CallError> Driver::WhyTooBusy(const std::string& name,
+                                            const Resource& resource) const {
   if (resource.open < kAtWorkMax) return std::nullopt;
   return CallError{.code = Code::kResourceExhausted,
                    .reason = v1::REASON_LIMIT,

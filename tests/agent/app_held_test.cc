@@ -327,6 +327,22 @@ TEST_F(AppHeldTest, AnotherAgentsVoteIsCommittedHere) {
   EXPECT_THAT(database_.Effects(), ElementsAre("a"));
 }
 
+// Its application has committed it, but did not say so, and the agent remembers nothing: what comes
+// with COMMIT tells that its absence is as it should be.
+TEST_F(AppHeldTest, ARestartedAgentTakesAnApplicationsCommitForDone) {
+  database_.SetAttached(true);
+  StartServing();
+  const v1::AppHeld app_held = NewSession(v1::FINISHER_APP);
+  const std::string gid = VotedBranch(app_held, "a");
+  StopAgent();
+  ASSERT_TRUE(database_.AppFinish(session_, GidOf(gid), true));
+  StartAgent();
+  ASSERT_TRUE(coordinator_->WaitServed(1));
+  coordinator_->Finish(gid, true, evidence_, &app_held);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_TRUE(database_.AppConnected(session_));
+}
+
 // The application has heard the decision and carried it out: no vote is withdrawn.
 TEST_F(AppHeldTest, AnApplicationsOwnCommitIsNoLoss) {
   StartServing();
