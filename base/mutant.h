@@ -30,6 +30,13 @@ namespace assent {
   X(kVoidedReaderWins, "voided_reader_wins")         /* 11: what END keeps */
   X(kAppEndsUnheard, "app_ends_unheard")             /* 5 (b): client, before the outcome */  \
   X(kAppIgnoresFailedPrepare, "app_ignores_failed_prepare") /* 5: Commit sent all the same */
+  X(kVoteWithoutLook, "vote_without_look")           /* 5(a): yes for what was not seen */    \
+  X(kKillWithoutLook, "kill_without_look")           /* 5: abort of the unprepared kills */   \
+  X(kAppsCommitIsLoss, "apps_commit_is_loss")        /* 5: withdraws the app's own vote */    \
+  X(kEarlyPreparedWorks, "early_prepared_works")     /* 4.2: work after the vote */           \
+  X(kOpenedTwice, "opened_twice")                    /* 16.3: a repeat begins anew */         \
+  X(kAbortForgetsSession, "abort_forgets_session")   /* 5: PREPARE after the abort */         \
+  X(kOldEpochOpened, "old_epoch_opened")             /* 4.2: works for a leader that is over */
 
 enum class Mutant {
 #define X(id, name) id,

@@ -120,6 +120,7 @@ Result<ProbeReport> RunProbe(Connection& connection, IdentityReader& identity,
   }
 
   ProbeReport report;
+  report.ties_prepared = !connection.facts().detaches_on_prepare;
   Prober prober(connection.facts(), std::move(variables), &report);
   prober.ServerVersion();
   prober.Settings();

@@ -77,6 +77,9 @@ class RecoveryScan {
     ended_[gid] = now;
   }
 
+  // Whether the last listing had it.
+  bool Lists(const Gid& gid) const { return seen_.contains(gid); }
+
   // What the last listing told of it; empty if it was not listed.
   std::string EvidenceOf(const Gid& gid) const {
     auto it = seen_.find(gid);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/rpc/status.h"
+
 namespace assent::agent {
 
 // The three tables of causes have the same numbers, so that crossing an edge is a cast.
@@ -54,12 +56,13 @@ struct ValueWriter {
 
 void ToProto(const adapters::Value& value, v1::Value* out) { std::visit(ValueWriter{out}, value); }
 
+void ToProto(adapters::Column column, v1::Column* out) {
+  out->set_name(std::move(column.name));
+  out->set_type(std::move(column.type));
+}
+
 void ToProto(adapters::ResultSet result, v1::StatementResult* out) {
-  for (adapters::Column& column : result.columns) {
-    v1::Column* to = out->add_columns();
-    to->set_name(std::move(column.name));
-    to->set_type(std::move(column.type));
-  }
+  for (adapters::Column& column : result.columns) ToProto(std::move(column), out->add_columns());
   for (const auto& row : result.rows) {
     v1::Row* to = out->add_rows();
     for (const adapters::Value& value : row) ToProto(value, to->add_values());
@@ -171,6 +174,13 @@ JournalWord FromJournal(Journal::Word word) {
       return JournalWord::kDone;
   }
   return JournalWord::kNothing;
+}
+
+grpc::Status ToGrpc(const CallError& error) {
+  v1::ErrorDetail detail;
+  detail.set_reason(error.reason);
+  detail.set_retry_delay_ms(error.retry_delay_ms);
+  return rpc::ToGrpc(Status(error.code, error.message), detail);
 }
 
 }  // namespace assent::agent

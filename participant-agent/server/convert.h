@@ -1,6 +1,8 @@
 // Between the values of the doors (assent.v1), of the adapters, and of the core. Pure.
 #pragma once
 
+#include <grpcpp/support/status.h>
+
 #include <string>
 #include <string_view>
 
@@ -9,11 +11,13 @@
 #include "assent/v1/branch_service.pb.h"
 #include "participant-agent/core/branch.h"
 #include "participant-agent/journal/journal.h"
+#include "participant-agent/server/events.h"
 
 namespace assent::agent {
 
 adapters::Value FromProto(const v1::Value& value);
 void ToProto(const adapters::Value& value, v1::Value* out);
+void ToProto(adapters::Column column, v1::Column* out);
 void ToProto(adapters::ResultSet result, v1::StatementResult* out);
 adapters::Isolation FromProto(v1::IsolationLevel level);
 
@@ -34,5 +38,7 @@ v1::BranchState ToProto(Report report);
 std::string Words(std::string_view text);
 
 JournalWord FromJournal(Journal::Word word);
+
+grpc::Status ToGrpc(const CallError& error);
 
 }  // namespace assent::agent

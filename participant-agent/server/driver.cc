@@ -55,6 +55,7 @@ void Driver::Round(std::vector<Event> events) {
   FireTimers(now);
   if (hello_due_.has_value() && now >= *hello_due_) SayHello();
   for (Peer& peer : peers_) peer.link->CheckSilence(now);
+  FlushLooks();
   FlushLinks();
 }
 
@@ -64,6 +65,9 @@ void Driver::FireTimers(MonotonicTime now) {
     switch (timer.kind) {
       case TimerKind::kDeadline:
         if (Live* live = Find(timer.gid)) Deliver(timer.gid, *live, DeadlinePassed{});
+        break;
+      case TimerKind::kGrace:
+        if (Live* live = Find(timer.gid)) Deliver(timer.gid, *live, GracePassed{});
         break;
       case TimerKind::kRegister:
         if (auto it = registering_.find(timer.request_id); it != registering_.end()) {
@@ -84,6 +88,13 @@ void Driver::FlushLinks() {
   }
 }
 
+// All that the round wants to know goes into one question.
+void Driver::FlushLooks() {
+  for (auto& [name, resource] : resources_) {
+    if (!resource.looks.empty()) resource.looker->Post(std::exchange(resource.looks, {}));
+  }
+}
+
 void Driver::Shutdown() {
   const CallError stopping{.code = Code::kUnavailable,
                            .reason = v1::REASON_UNSPECIFIED,
@@ -93,19 +104,24 @@ void Driver::Shutdown() {
   for (auto& [name, resource] : resources_) {
     if (resource.watcher) resource.watcher->Stop();
     if (resource.finishers) resource.finishers->Stop();
+    if (resource.looker) resource.looker->Stop();
     if (resource.sessions) resource.sessions->Stop();
   }
   for (auto& [name, resource] : resources_) {
     resource.watcher.reset();
     resource.finishers.reset();
+    resource.looker.reset();
     resource.sessions.reset();
   }
   // Only now: until here sessions may have read from the requests.
   for (auto& [key, opening] : openings_) {
     for (OpenCall& call : opening.waiting) call.done(&stopping);
+    for (EnlistCall& call : opening.enlisting) call.done(&stopping);
   }
   for (auto& [gid, live] : live_) {
     for (ExecuteCall& call : live.waiting) call.done(&stopping);
+    if (live.stream != nullptr) live.stream->Fail(stopping);
+    AnswerVotes(live, stopping);
   }
   openings_.clear();
   live_.clear();
@@ -130,31 +146,32 @@ void Driver::Account(const Gid& gid, Live& live, Branch::Phase before) {
   const Branch::Phase after = live.core.phase();
   if (before == after) return;
   live.since = std::chrono::steady_clock::now();
-  auto counter = [&](Branch::Phase phase) -> size_t* {
-    switch (phase) {
-      case Branch::Phase::kOpen:
-      case Branch::Phase::kPreparing:
-      case Branch::Phase::kRollingBack:
-        return &live.resource->open;
-      case Branch::Phase::kPrepared:
-      case Branch::Phase::kFinishing:
-        return &live.resource->prepared;
-      case Branch::Phase::kFinished:
-      case Branch::Phase::kGone:
-        return nullptr;
-    }
-    return nullptr;
-  };
   if (before == Branch::Phase::kOpen) {
     // Most branches end long before their deadline.
     timers_.erase({.at = live.deadline, .kind = TimerKind::kDeadline, .gid = gid});
   }
-  if (size_t* count = counter(before)) --*count;
-  if (size_t* count = counter(after)) ++*count;
+  if (size_t* count = CounterOf(*live.resource, before)) --*count;
+  if (size_t* count = CounterOf(*live.resource, after)) ++*count;
   if (live.core.over()) {
     DropLargeAnswers(live);
     Retire(gid);
   }
+}
+
+size_t* Driver::CounterOf(Resource& resource, Branch::Phase phase) {
+  switch (phase) {
+    case Branch::Phase::kOpen:
+    case Branch::Phase::kPreparing:
+    case Branch::Phase::kRollingBack:
+      return &resource.open;
+    case Branch::Phase::kPrepared:
+    case Branch::Phase::kFinishing:
+      return &resource.prepared;
+    case Branch::Phase::kFinished:
+    case Branch::Phase::kGone:
+      return nullptr;
+  }
+  return nullptr;
 }
 
 // Many branches are remembered when they are over; a result set of megabytes with each is too much.
@@ -187,7 +204,9 @@ void Driver::Retire(const Gid& gid) {
 void Driver::Erase(const Gid& gid) {
   auto it = live_.find(gid);
   if (it == live_.end()) return;
-  it->second.resource->scan.Ended(gid, std::chrono::steady_clock::now());
+  Resource& resource = *it->second.resource;
+  resource.scan.Ended(gid, std::chrono::steady_clock::now());
+  if (size_t* count = CounterOf(resource, it->second.core.phase())) --*count;
   openings_.erase(it->second.open_key);
   live_.erase(it);
 }
@@ -260,7 +279,9 @@ void Driver::Perform(const Gid& gid, Live& live, const FinishOnSession& action) 
 }
 
 void Driver::Perform(const Gid& gid, Live& live, const FinishInPool& action) {
-  live.resource->finishers->Post(gid, action);
+  std::optional<adapters::AppHeldBranch> app;
+  if (live.app.has_value() && action.evidence.empty()) app = AppHeldOf(gid, *live.app);
+  live.resource->finishers->Post(gid, action, std::move(app));
 }
 
 void Driver::Perform(const Gid& gid, Live& live, const SendFinished& action) {

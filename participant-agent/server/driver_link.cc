@@ -4,6 +4,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "base/options.h"
 #include "participant-agent/server/convert.h"
 #include "participant-agent/server/driver.h"
@@ -45,12 +46,9 @@ void Driver::SayHello() {
     if (!resource.report.has_value() || !resource.refusal.empty()) continue;
     v1::ServedResource* served = hello.add_resources();
     served->set_name(name);
-    const std::string& server = resource.report->server;
-    served->set_kind(resource.options.kind == "postgresql"       ? "postgresql"
-                     : server.find("Maria") != std::string::npos ? "mariadb"
-                                                                 : "mysql");
+    served->set_kind(std::string(KindOf(resource)));
     served->set_identity(resource.report->identity);
-    served->set_server(server);
+    served->set_server(resource.report->server);
   }
   for (Peer& peer : peers_) {
     peer.accepted = false;
@@ -58,6 +56,16 @@ void Driver::SayHello() {
     peer.out.Clear();
     peer.link->SetHello(hello);
   }
+}
+
+std::string_view Driver::KindOf(const Resource& resource) {
+  if (resource.options.kind == "postgresql") return "postgresql";
+  return resource.report->server.find("Maria") != std::string::npos ? "mariadb" : "mysql";
+}
+
+// One that was never reached may.
+bool Driver::TiesPrepared(const Resource& resource) {
+  return !resource.report.has_value() || resource.report->ties_prepared;
 }
 
 bool Driver::CheckPin(Peer& peer, const v1::Welcome& welcome) {
@@ -123,16 +131,18 @@ void Driver::SetLeadership(Peer& peer, const v1::Leadership& leadership) {
   const bool came = leadership.leader() && (!peer.leader || peer.term != leadership.term());
   peer.leader = leadership.leader();
   peer.term = leadership.term();
+  if (peer.leader) term_ = std::max(term_, peer.term);
   if (came && Leader() == &peer) LeaderCame(peer);
 }
 
 void Driver::LeaderCame(Peer& peer) {
-  // Steps may erase nothing, but they post; the set of branches stays the same meanwhile.
+  // Steps post, and may make room by erasing what was over before; nothing is added meanwhile.
   for (auto& [gid, live] : live_) {
     if (gid.gtrid.epoch < peer.term) Deliver(gid, live, LaterEpochAnnounced{});
     Deliver(gid, live, agent::LeaderCame{});
     // The abort may have been lost with the link, and its locks would stay until the deadline.
-    if (live.core.phase() == Branch::Phase::kOpen) {
+    // (An app-held one holds none here, and is asked about when its database lists it.)
+    if (live.core.phase() == Branch::Phase::kOpen && !live.core.app_held()) {
       peer.out.add_inquiries()->set_gid(ToString(gid));
     }
   }
@@ -156,7 +166,8 @@ void Driver::On(LinkSaid& event) {
   for (const v1::BranchRegistered& registered : said.registered()) Registered(registered);
   for (const v1::PrepareBranch& prepare : said.prepares()) Prepare(peer, prepare);
   for (const v1::FinishBranch& finish : said.finishes()) {
-    Finish(finish.gid(), finish.commit(), finish.evidence());
+    Finish(finish.gid(), finish.commit(), finish.evidence(),
+           finish.has_app_held() ? &finish.app_held() : nullptr);
   }
   for (const v1::InquiryAnswer& answer : said.answers()) Answered(answer);
   for (const std::string& gid : said.forget()) Forget(gid);
@@ -179,6 +190,15 @@ Driver::Resource* Driver::ResourceOf(const std::string& gid_text, Gid* gid) {
 void Driver::Prepare(Peer& peer, const v1::PrepareBranch& prepare) {
   auto gid = ParseGid(prepare.gid());
   Live* live = gid.ok() ? Find(*gid) : nullptr;
+  if (prepare.has_app_held()) {
+    Gid ours;
+    Resource* resource = live == nullptr ? ResourceOf(prepare.gid(), &ours) : nullptr;
+    if (resource != nullptr) {
+      live = &AdoptAppHeld(ours, *resource, SessionOf(prepare.app_held()));
+    } else if (live != nullptr) {
+      NoteAppHeld(*live, prepare.app_held());
+    }
+  }
   if (live != nullptr) {
     const bool room = live->resource->prepared < PreparedLimit(*live->resource);
     Deliver(*gid, *live, PrepareAsked{.room = room});
@@ -206,14 +226,18 @@ Driver::Live* Driver::Adopt(const Gid& gid, Resource& resource, const std::strin
   return &live;
 }
 
-void Driver::Finish(const std::string& gid_text, bool commit, const std::string& evidence) {
+void Driver::Finish(const std::string& gid_text, bool commit, const std::string& evidence,
+                    const v1::AppHeld* app_held) {
   Gid gid;
   Resource* resource = ResourceOf(gid_text, &gid);
   if (resource == nullptr) return;
   Live* live = Find(gid);
-  if (live == nullptr) {
+  if (live != nullptr) {
+    if (app_held != nullptr) NoteAppHeld(*live, *app_held);
+  } else {
     // Prepared by another agent, or before this one was started: the database knows.
-    live = Adopt(gid, *resource, evidence);
+    live = app_held != nullptr ? &AdoptAppHeld(gid, *resource, SessionOf(*app_held))
+                               : Adopt(gid, *resource, evidence);
     LogInfo("recovery", {{"gtrid", ToString(gid.gtrid)},
                          {"resource", gid.bqual.resource},
                          {"decision", commit ? "commit" : "abort"}});
@@ -221,7 +245,10 @@ void Driver::Finish(const std::string& gid_text, bool commit, const std::string&
   if (commit) {
     Deliver(gid, *live, CommitTold{.evidence = evidence});
   } else {
-    Deliver(gid, *live, AbortTold{.evidence = evidence});
+    Deliver(gid, *live,
+            AbortTold{.evidence = evidence,
+                      .listed = resource->scan.EvidenceOf(gid),
+                      .grace = live->core.app_finishes() && TiesPrepared(*resource)});
   }
 }
 
@@ -232,7 +259,7 @@ void Driver::Answered(const v1::InquiryAnswer& answer) {
   const MonotonicTime now = std::chrono::steady_clock::now();
   if (answer.answer() == v1::InquiryAnswer::COMMIT || answer.answer() == v1::InquiryAnswer::ABORT) {
     // Told for a prepared branch; an open one hears of its end otherwise.
-    Finish(answer.gid(), answer.answer() == v1::InquiryAnswer::COMMIT, answer.evidence());
+    Finish(answer.gid(), answer.answer() == v1::InquiryAnswer::COMMIT, answer.evidence(), nullptr);
   } else if (answer.answer() == v1::InquiryAnswer::HAZARD ||
              answer.answer() == v1::InquiryAnswer::FOREIGN) {
     resource->scan.Answered(gid, LastAnswer::kLeaveAlone, now);
@@ -248,6 +275,8 @@ void Driver::Answered(const v1::InquiryAnswer& answer) {
         gid,
         answer.answer() == v1::InquiryAnswer::PENDING ? LastAnswer::kPending : LastAnswer::kRetry,
         now);
+    Live* live = answer.answer() == v1::InquiryAnswer::PENDING ? Find(gid) : nullptr;
+    if (live != nullptr) Deliver(gid, *live, StillUndecided{});
   }
 }
 
@@ -255,7 +284,7 @@ void Driver::Forget(const std::string& gid_text) {
   auto gid = ParseGid(gid_text);
   if (!gid.ok()) return;
   Live* live = Find(*gid);
-  if (live != nullptr && !live->core.over()) return;
+  if (live != nullptr && !live->core.may_forget()) return;
   ASSENT_FAILPOINT("agent.forget.before");
   journal_.Forget(*gid);
   ASSENT_FAILPOINT("agent.forget.after");
@@ -279,6 +308,7 @@ void Driver::StartResources() {
         std::make_unique<SessionPool>(*resource.manager, inbox_, options_.sessions_max);
     resource.finishers =
         std::make_unique<FinishPool>(*resource.manager, inbox_, options_.finish_sessions);
+    resource.looker = std::make_unique<Looker>(options.name, *resource.manager, inbox_);
     resource.watcher = std::make_unique<ResourceWatcher>(options.name, *resource.manager, inbox_,
                                                          Duration(options_.recovery_scan_interval));
   }
@@ -338,7 +368,7 @@ void Driver::On(ResourceListed& event) {
   }
   auto know = [this](const Gid& gid) -> Known {
     const Live* live = Find(gid);
-    if (live == nullptr) return {};
+    if (live == nullptr || live->core.unclaimed()) return {};
     switch (live->core.phase()) {
       case Branch::Phase::kOpen:
       case Branch::Phase::kPreparing:
@@ -364,14 +394,25 @@ void Driver::On(ResourceListed& event) {
   ScanVerdict verdict = resource.scan.Listed(listed, event.began, event.ask_all, know, waiting);
   for (const Gid& gid : verdict.relisted) {
     LogWarning("listed_again", {{"gid", ToString(gid)}, {"resource", event.resource}});
-    if (Live* live = Find(gid)) openings_.erase(live->open_key);
+    std::optional<AppSession> app;
+    if (Live* live = Find(gid)) {
+      openings_.erase(live->open_key);
+      app = live->app;
+    }
     live_.erase(gid);
     journal_.Forget(gid);  // What was done is undone.
+    if (app.has_value() && !MutantOn(Mutant::kAbortForgetsSession)) {
+      // Prepared after its abort, most likely. Who rolls it back must know the session that may
+      // hold it; beyond that nothing is claimed of it.
+      Deliver(gid, AdoptAppHeld(gid, resource, *app), DeadlinePassed{});
+    }
   }
   for (const Gid& gid : verdict.gone) {
     Live* live = Find(gid);
-    // Of a stranger it is no news to people: most likely another agent has finished its own.
-    Log(live != nullptr ? LogLevel::kWarning : LogLevel::kDebug, "prepared_branch_gone",
+    // Of a stranger it is no news to people: most likely another agent has finished its own; nor of
+    // one that its application ends.
+    const bool news = live != nullptr && !live->core.unclaimed() && !live->core.app_finishes();
+    Log(news ? LogLevel::kWarning : LogLevel::kDebug, "prepared_branch_gone",
         {{"gid", ToString(gid)}, {"resource", event.resource}});
     if (live != nullptr) {
       Deliver(gid, *live, Vanished{});

@@ -19,6 +19,7 @@
 namespace assent::agent {
 
 class Link;
+class RowStream;
 
 // Why a call of BranchService fails (branch_service.proto, "Errors common to all calls").
 struct CallError {
@@ -38,15 +39,30 @@ struct Call {
 };
 using OpenCall = Call<v1::OpenRequest, v1::OpenReply>;
 using ExecuteCall = Call<v1::ExecuteRequest, v1::ExecuteReply>;
+using EnlistCall = Call<v1::EnlistRequest, v1::EnlistReply>;
+using VoteCall = Call<v1::VoteRequest, v1::VoteReply>;
 
 // From BranchService.
 struct OpenAsked {
   Gtrid gtrid;
+  std::optional<Gid> gid;  // Of a branch that Begin registered.
   OpenCall call;
+};
+struct EnlistAsked {
+  Gtrid gtrid;
+  EnlistCall call;
+};
+struct VoteCalled {
+  Gid gid;
+  VoteCall call;
 };
 struct ExecuteAsked {
   Gid gid;
   ExecuteCall call;
+};
+struct StreamAsked {
+  Gid gid;
+  std::shared_ptr<RowStream> stream;
 };
 
 // From the session of a branch.
@@ -57,6 +73,7 @@ struct WorkDone {
   std::vector<v1::StatementResult> results;
   std::optional<Refusal> failure;  // Dooms the branch.
   bool session_lost = false;
+  std::optional<PrepareAnswered> prepared;  // If the task was to prepare, and all succeeded.
 };
 struct PrepareDone {
   Gid gid;
@@ -71,6 +88,23 @@ struct RollbackDone {
 struct FinishDone {
   Gid gid;
   FinishAnswered answer;
+};
+
+// From the looker of a resource.
+struct Look {
+  adapters::AppHeldBranch branch;
+  uint32_t attempt = 0;  // As of LookUp.
+};
+struct LooksDone {
+  std::string resource;
+  std::vector<Look> looks;
+  // One for each, or why the database could not be asked.
+  Result<std::vector<adapters::PrepareAnswer>> answers;
+};
+struct RoleChecked {
+  std::string resource;
+  std::string role;
+  Status status;
 };
 
 // From the watcher of a resource.
@@ -102,9 +136,10 @@ struct LinkDown {
   Link* link = nullptr;
 };
 
-using Event = std::variant<OpenAsked, ExecuteAsked, WorkDone, PrepareDone, RollbackDone, FinishDone,
-                           ResourceProbed, ResourceUnreachable, ResourceListed, LinkWelcomed,
-                           LinkSaid, LinkDown>;
+using Event =
+    std::variant<OpenAsked, ExecuteAsked, StreamAsked, EnlistAsked, VoteCalled, WorkDone,
+                 PrepareDone, RollbackDone, FinishDone, LooksDone, RoleChecked, ResourceProbed,
+                 ResourceUnreachable, ResourceListed, LinkWelcomed, LinkSaid, LinkDown>;
 using EventInbox = Inbox<Event>;
 
 // Calls of services wait up to here; the rest of the driver's events is bounded by sessions, finish

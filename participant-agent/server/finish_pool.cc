@@ -31,10 +31,11 @@ void FinishPool::Stop() {
   changed_.NotifyAll();
 }
 
-void FinishPool::Post(const Gid& gid, const FinishInPool& action) {
+void FinishPool::Post(const Gid& gid, const FinishInPool& action,
+                      std::optional<adapters::AppHeldBranch> app) {
   const MonotonicTime due = std::chrono::steady_clock::now() + BackOff(action);
   MutexLock lock(mutex_);
-  tasks_.push({.due = due, .gid = gid, .action = action});
+  tasks_.push({.due = due, .gid = gid, .action = action, .app = std::move(app)});
   changed_.NotifyOne();
 }
 
@@ -81,7 +82,9 @@ void FinishPool::Perform(const Task& task, std::unique_ptr<adapters::FinishSessi
     answer = session->Commit(task.gid, task.action.evidence, ToAdapter(task.action.word));
     ASSENT_FAILPOINT("agent.commit.after");
   } else {
-    answer = session->Rollback(task.gid, task.action.evidence);
+    const bool unnamed = task.action.evidence.empty() && task.app.has_value();
+    answer = session->Rollback(
+        task.gid, unnamed ? session->SessionEvidence(*task.app) : task.action.evidence);
   }
   if (answer.session_lost) session.reset();
   done.answer = {.finish = FromAdapter(answer.finish),

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <queue>
 #include <thread>
 #include <vector>
@@ -21,8 +22,10 @@ class FinishPool {
   ~FinishPool();  // Lets verbs that run end, drops the rest: the coordinator repeats decisions.
 
   // Carries the action out, after the back-off that its attempt asks for; a FinishDone follows.
+  // `app`: whose session may hold it, if an abort brings no evidence that says so.
   // Thread-safe. What waits is bounded by the prepared branches of the database.
-  void Post(const Gid& gid, const FinishInPool& action) EXCLUDES(mutex_);
+  void Post(const Gid& gid, const FinishInPool& action,
+            std::optional<adapters::AppHeldBranch> app = {}) EXCLUDES(mutex_);
   void Stop() EXCLUDES(mutex_);
 
   // 2 ms, doubled for each attempt, up to 2 s; an administrator gets 5 s.
@@ -33,6 +36,7 @@ class FinishPool {
     MonotonicTime due;
     Gid gid;
     FinishInPool action;
+    std::optional<adapters::AppHeldBranch> app;
     bool operator>(const Task& other) const { return due > other.due; }
   };
 

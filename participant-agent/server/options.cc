@@ -48,6 +48,11 @@ void AddOptions(OptionSet& set, Options* options) {
           "How long a statement waits for a lock unless Open says otherwise. Keep it below the "
           "transactions' deadline.")
       .Between(1, 3'600'000);
+  set.Add("finish_grace_ms", &options->finish_grace,
+          "After an abort: how long an application that ends its branches itself (app-held, "
+          "FINISHER_APP) may take to roll back on its own session, where the database ties the "
+          "branch to it. Then the agent kills that connection and rolls back.")
+      .Between(1, 600'000);
   set.Add("log_level", &options->log_level, "What is logged to standard error.")
       .OneOf({"debug", "info", "warning", "error"});
   set.Add("repin", &options->repin,

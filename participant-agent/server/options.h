@@ -37,6 +37,7 @@ struct Options {
   std::chrono::milliseconds recovery_scan_interval{1'000};
   std::chrono::milliseconds inquiry_age{2'000};
   std::chrono::milliseconds lock_timeout{5'000};
+  std::chrono::milliseconds finish_grace{2'000};
   std::string log_level = "info";
   bool repin = false;
   std::vector<ResourceOptions> resources;

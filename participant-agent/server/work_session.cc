@@ -19,6 +19,18 @@ bool EndsTransaction(const adapters::WorkError& error) {
          error.cause == adapters::Cause::kConnectionLost;
 }
 
+// Fills in what a failed statement left.
+void Failed(const adapters::WorkError& error, bool doomed, v1::StatementResult* result,
+            WorkDone* done) {
+  v1::StatementError* out = result->mutable_error();
+  out->set_cause(ToProto(FromAdapter(error.cause)));
+  out->set_database_code(error.code);
+  out->set_message(error.detail);
+  out->set_branch_doomed(doomed);
+  if (doomed) done->failure = FromAdapter(error);
+  done->session_lost = error.session_lost;
+}
+
 }  // namespace
 
 SessionThread::SessionThread(adapters::ResourceManager& manager, EventInbox& driver)
@@ -33,7 +45,7 @@ void SessionThread::Stop() {
   tasks_.Close();
   MutexLock lock(mutex_);
   stopping_ = true;
-  if (running_.has_value() && session_ != nullptr) session_->Cancel();
+  if (running_.has_value()) CancelWork();
 }
 
 bool SessionThread::Interrupt(const Gid& gid) {
@@ -41,13 +53,19 @@ bool SessionThread::Interrupt(const Gid& gid) {
   // cancel has been delivered: it must never hit another branch.
   MutexLock lock(mutex_);
   if (running_ != gid) return false;
-  if (session_ != nullptr) session_->Cancel();
+  CancelWork();
   return true;
 }
 
-void SessionThread::SetRunning(const std::optional<Gid>& gid) {
+void SessionThread::CancelWork() {
+  if (session_ != nullptr) session_->Cancel();
+  if (stream_ != nullptr) stream_->Abandon();  // It may wait for its reader.
+}
+
+void SessionThread::SetRunning(const std::optional<Gid>& gid, std::shared_ptr<RowStream> stream) {
   MutexLock lock(mutex_);
   running_ = gid;
+  stream_ = std::move(stream);
 }
 
 void SessionThread::CloseSession() {
@@ -90,9 +108,10 @@ std::optional<adapters::WorkError> SessionThread::Begin(const StartTask& task) {
   }
 }
 
-void SessionThread::RunStatements(const Statements& statements, WorkDone* done) {
+bool SessionThread::RunStatements(const Statements& statements, WorkDone* done) {
   std::vector<adapters::Value> parameters;
   size_t bytes = 0;
+  bool all_succeeded = true;
   for (const v1::Statement& statement : statements) {
     parameters.clear();
     for (const v1::Value& value : statement.parameters()) parameters.push_back(FromProto(value));
@@ -110,55 +129,97 @@ void SessionThread::RunStatements(const Statements& statements, WorkDone* done) 
                                              " bytes together: send the statements one by one"};
     }
     const auto& error = std::get<adapters::WorkError>(answer);
-    const bool doomed = !statement.keep_on_error() || EndsTransaction(error);
-    v1::StatementError* out = result.mutable_error();
-    out->set_cause(ToProto(FromAdapter(error.cause)));
-    out->set_database_code(error.code);
-    out->set_message(error.detail);
-    out->set_branch_doomed(doomed);
-    if (doomed) done->failure = FromAdapter(error);
-    done->session_lost = error.session_lost;
+    Failed(error, !statement.keep_on_error() || EndsTransaction(error), &result, done);
+    all_succeeded = false;
     break;
+  }
+  ASSENT_FAILPOINT("agent.execute.after");
+  return all_succeeded;
+}
+
+void SessionThread::RunStreamed(RowStream& stream, WorkDone* done) {
+  const v1::Statement& asked = stream.request().statements(0);
+  adapters::Statement statement{.sql = asked.sql(), .keep_on_error = asked.keep_on_error()};
+  for (const v1::Value& value : asked.parameters()) {
+    statement.parameters.push_back(FromProto(value));
+  }
+  auto answer = session_->ExecuteStreamed(statement, stream);
+  v1::StatementResult& result = done->results.emplace_back();
+  std::optional<adapters::WorkError> error;
+  if (answer.ok()) {
+    result.set_rows_affected(answer->rows_affected);
+    error = std::move(answer->error);
+  } else {
+    error = adapters::WorkError{.cause = adapters::Cause::kStatementFailed,
+                                .code = std::string(CodeName(answer.status().code())),
+                                .detail = answer.status().message()};
+  }
+  if (error.has_value()) {
+    Failed(*error, !asked.keep_on_error() || EndsTransaction(*error), &result, done);
+  }
+  // Whatever became of the statement: who wanted its rows did not get them, nor will.
+  if (auto stopped = stream.WhyStopped()) {
+    Failed({.cause = adapters::Cause::kStatementFailed,
+            .code = stopped->code,
+            .detail = stopped->message,
+            .session_lost = done->session_lost},
+           true, &result, done);
   }
   ASSENT_FAILPOINT("agent.execute.after");
 }
 
+PrepareAnswered SessionThread::Prepare() {
+  ASSENT_FAILPOINT("agent.prepare.before");
+  adapters::PrepareAnswer answer = session_->Prepare();
+  ASSENT_FAILPOINT("agent.prepare.after");
+  PrepareAnswered prepared{.vote = FromAdapter(answer.vote),
+                           .evidence = std::move(answer.evidence),
+                           .refusal = FromAdapter(answer.error),
+                           .session_lost = answer.error.session_lost,
+                           .attached = session_->AttachedWhenPrepared()};
+  if (prepared.session_lost) CloseSession();
+  return prepared;
+}
+
 void SessionThread::Perform(const StartTask& task) {
   WorkDone done{.gid = task.gid, .starting = true};
+  bool succeeded = true;
   SetRunning(task.gid);
   if (auto error = Begin(task)) {
     done.start_refusal = FromAdapter(*error);
     done.failure = done.start_refusal;
     done.session_lost = session_ == nullptr;
+    succeeded = false;
   } else if (!task.statements->empty()) {
-    RunStatements(*task.statements, &done);
+    succeeded = RunStatements(*task.statements, &done);
   }
-  SetRunning(std::nullopt);
+  SetRunning(std::nullopt);  // A prepare is not interrupted.
   if (done.session_lost) CloseSession();
+  if (task.prepare && succeeded) done.prepared = Prepare();
   driver_.Post(std::move(done));
 }
 
 void SessionThread::Perform(const RunTask& task) {
   WorkDone done{.gid = task.gid};
   SetRunning(task.gid);
-  RunStatements(*task.statements, &done);
+  const bool succeeded = RunStatements(*task.statements, &done);
+  SetRunning(std::nullopt);
+  if (done.session_lost) CloseSession();
+  if (task.prepare && succeeded) done.prepared = Prepare();
+  driver_.Post(std::move(done));
+}
+
+void SessionThread::Perform(const StreamTask& task) {
+  WorkDone done{.gid = task.gid};
+  SetRunning(task.gid, task.stream);
+  RunStreamed(*task.stream, &done);
   SetRunning(std::nullopt);
   if (done.session_lost) CloseSession();
   driver_.Post(std::move(done));
 }
 
 void SessionThread::Perform(const PrepareTask& task) {
-  ASSENT_FAILPOINT("agent.prepare.before");
-  adapters::PrepareAnswer answer = session_->Prepare();
-  ASSENT_FAILPOINT("agent.prepare.after");
-  PrepareDone done{.gid = task.gid,
-                   .answer = {.vote = FromAdapter(answer.vote),
-                              .evidence = std::move(answer.evidence),
-                              .refusal = FromAdapter(answer.error),
-                              .session_lost = answer.error.session_lost,
-                              .attached = session_->AttachedWhenPrepared()}};
-  if (done.answer.session_lost) CloseSession();
-  driver_.Post(std::move(done));
+  driver_.Post(PrepareDone{.gid = task.gid, .answer = Prepare()});
 }
 
 void SessionThread::Perform(const RollBackTask& task) {

@@ -16,6 +16,7 @@
 #include "adapters/resource_manager.h"
 #include "base/mutex.h"
 #include "participant-agent/server/events.h"
+#include "participant-agent/server/row_stream.h"
 
 namespace assent::agent {
 
@@ -32,10 +33,16 @@ class SessionThread {
     Gid gid;
     adapters::StartOptions options;
     const Statements* statements = nullptr;
+    bool prepare = false;  // If all statements succeed.
   };
   struct RunTask {
     Gid gid;
     const Statements* statements = nullptr;
+    bool prepare = false;
+  };
+  struct StreamTask {
+    Gid gid;
+    std::shared_ptr<RowStream> stream;
   };
   struct PrepareTask {
     Gid gid;
@@ -48,7 +55,8 @@ class SessionThread {
     FinishOnSession action;
   };
   struct CloseTask {};
-  using Task = std::variant<StartTask, RunTask, PrepareTask, RollBackTask, FinishTask, CloseTask>;
+  using Task = std::variant<StartTask, RunTask, StreamTask, PrepareTask, RollBackTask, FinishTask,
+                            CloseTask>;
 
   SessionThread(adapters::ResourceManager& manager, EventInbox& driver);
   ~SessionThread();  // Interrupts what runs, closes the connection: unprepared work rolls back.
@@ -66,15 +74,21 @@ class SessionThread {
   void Run();
   void Perform(const StartTask& task);
   void Perform(const RunTask& task);
+  void Perform(const StreamTask& task);
   void Perform(const PrepareTask& task);
   void Perform(const RollBackTask& task);
   void Perform(const FinishTask& task);
   void Perform(const CloseTask& task);
 
   std::optional<adapters::WorkError> Begin(const StartTask& task);
-  void RunStatements(const Statements& statements, WorkDone* done);
+  // False: not all succeeded.
+  bool RunStatements(const Statements& statements, WorkDone* done);
+  void RunStreamed(RowStream& stream, WorkDone* done);
+  PrepareAnswered Prepare() EXCLUDES(mutex_);
   void CloseSession() EXCLUDES(mutex_);
-  void SetRunning(const std::optional<Gid>& gid) EXCLUDES(mutex_);
+  void SetRunning(const std::optional<Gid>& gid, std::shared_ptr<RowStream> stream = nullptr)
+      EXCLUDES(mutex_);
+  void CancelWork() REQUIRES(mutex_);
 
   adapters::ResourceManager& manager_;
   EventInbox& driver_;
@@ -83,6 +97,7 @@ class SessionThread {
   // Changed under the mutex by this thread alone; others only cancel through it.
   std::unique_ptr<adapters::WorkSession> session_;
   std::optional<Gid> running_ GUARDED_BY(mutex_);
+  std::shared_ptr<RowStream> stream_ GUARDED_BY(mutex_);  // That the running statement fills.
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -117,14 +117,44 @@ class AgentFixture : public ::testing::Test {
   }
 
   grpc::Status Execute(const std::string& gid, uint64_t seq, const std::vector<std::string>& sql,
-                       v1::ExecuteReply* reply, bool keep_on_error = false) {
+                       v1::ExecuteReply* reply, bool keep_on_error = false, bool prepare = false) {
     v1::ExecuteRequest request;
     request.set_gid(gid);
     request.set_seq(seq);
+    request.set_prepare(prepare);
     AddStatements(sql, keep_on_error, request.mutable_statements());
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     return stub_->Execute(&context, request, reply);
+  }
+
+  // A branch of Begin, as it is opened by its gid.
+  grpc::Status OpenRegistered(const Gid& gid, const std::vector<std::string>& sql,
+                              v1::OpenReply* reply, bool prepare = false,
+                              uint32_t remaining_ms = 60'000) {
+    v1::OpenRequest request;
+    request.set_gid(ToString(gid));
+    request.set_remaining_ms(remaining_ms);
+    request.set_prepare(prepare);
+    AddStatements(sql, false, request.mutable_statements());
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    return stub_->Open(&context, request, reply);
+  }
+
+  grpc::Status Enlist(const v1::EnlistRequest& request, v1::EnlistReply* reply) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    return stub_->Enlist(&context, request, reply);
+  }
+  // `app_held`: null if it is to be left out.
+  grpc::Status Vote(const std::string& gid, const v1::AppHeld* app_held, v1::VoteReply* reply) {
+    v1::VoteRequest request;
+    request.set_gid(gid);
+    if (app_held != nullptr) *request.mutable_app_held() = *app_held;
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    return stub_->Vote(&context, request, reply);
   }
 
   static v1::ErrorDetail DetailOf(const grpc::Status& status) {

@@ -52,6 +52,7 @@ grpc::Status FakeCoordinator::Connect(
     v1::CoordinatorMessage reply;
     reply.set_heartbeat(true);
     for (const auto& wanted : said.registers()) Register(wanted, &reply);
+    registers_.insert(registers_.end(), said.registers().begin(), said.registers().end());
     votes_.insert(votes_.end(), said.votes().begin(), said.votes().end());
     finished_.insert(finished_.end(), said.finished().begin(), said.finished().end());
     inquiries_.insert(inquiries_.end(), said.inquiries().begin(), said.inquiries().end());
@@ -124,20 +125,23 @@ void FakeCoordinator::Say(const v1::CoordinatorMessage& message) {
   for (Peer* peer : peers_) peer->stream->Write(message);
 }
 
-void FakeCoordinator::Prepare(const std::string& gid) {
+void FakeCoordinator::Prepare(const std::string& gid, const v1::AppHeld* app_held) {
   v1::CoordinatorMessage message;
   v1::PrepareBranch* prepare = message.add_prepares();
   prepare->set_gid(gid);
   prepare->set_remaining_ms(10'000);
+  if (app_held != nullptr) *prepare->mutable_app_held() = *app_held;
   Say(message);
 }
 
-void FakeCoordinator::Finish(const std::string& gid, bool commit, const std::string& evidence) {
+void FakeCoordinator::Finish(const std::string& gid, bool commit, const std::string& evidence,
+                             const v1::AppHeld* app_held) {
   v1::CoordinatorMessage message;
   v1::FinishBranch* finish = message.add_finishes();
   finish->set_gid(gid);
   finish->set_commit(commit);
   finish->set_evidence(evidence);
+  if (app_held != nullptr) *finish->mutable_app_held() = *app_held;
   Say(message);
 }
 
@@ -185,6 +189,17 @@ void FakeCoordinator::Disregard() {
   inquiries_.clear();
   lost_.clear();
   hellos_.clear();
+  registers_.clear();
+}
+
+size_t FakeCoordinator::registers_waiting() {
+  MutexLock lock(mutex_);
+  return registers_.size();
+}
+
+size_t FakeCoordinator::verdicts_waiting() {
+  MutexLock lock(mutex_);
+  return votes_.size() + lost_.size();
 }
 
 size_t FakeCoordinator::inquiries_waiting() {

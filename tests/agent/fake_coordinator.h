@@ -41,8 +41,10 @@ class FakeCoordinator final : public v1::AgentLink::Service {
 
   // To every stream that exists.
   void Say(const v1::CoordinatorMessage& message) EXCLUDES(mutex_);
-  void Prepare(const std::string& gid);
-  void Finish(const std::string& gid, bool commit, const std::string& evidence = "");
+  // `app_held`: as such a branch is told; null: it is the agent's.
+  void Prepare(const std::string& gid, const v1::AppHeld* app_held = nullptr);
+  void Finish(const std::string& gid, bool commit, const std::string& evidence = "",
+              const v1::AppHeld* app_held = nullptr);
   void Forget(const std::string& gid);
   void Answer(const std::string& gid, v1::InquiryAnswer::Answer answer);
   void Lead(uint64_t term, bool leader) EXCLUDES(mutex_);
@@ -56,9 +58,13 @@ class FakeCoordinator final : public v1::AgentLink::Service {
   std::optional<v1::Inquiry> NextInquiry() { return Next(inquiries_); }
   std::optional<v1::BranchLost> NextLost() { return Next(lost_); }
   std::optional<v1::Hello> NextHello() { return Next(hellos_); }
+  std::optional<v1::RegisterBranch> NextRegister() { return Next(registers_); }
   // Drops what was said until now.
   void Disregard() EXCLUDES(mutex_);
   size_t inquiries_waiting() EXCLUDES(mutex_);
+  size_t registers_waiting() EXCLUDES(mutex_);
+  // Of votes and losses.
+  size_t verdicts_waiting() EXCLUDES(mutex_);
   // Messages heard so far, heartbeats included.
   int messages_heard() EXCLUDES(mutex_);
   // Waits until an agent with this many resources has been welcomed.
@@ -105,6 +111,7 @@ class FakeCoordinator final : public v1::AgentLink::Service {
   std::vector<v1::Inquiry> inquiries_;
   std::vector<v1::BranchLost> lost_;
   std::vector<v1::Hello> hellos_;
+  std::vector<v1::RegisterBranch> registers_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -1,5 +1,7 @@
 #include "tests/agent/fake_resource_manager.h"
 
+#include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "adapters/common/xid.h"
@@ -84,6 +86,37 @@ class FakeWorkSession final : public adapters::WorkSession {
     return result;
   }
 
+  // "stream <rows> <bytes of each>"; all else comes at once.
+  Result<adapters::StatementResult> ExecuteStreamed(const adapters::Statement& statement,
+                                                    adapters::RowSink& sink) override {
+    uint64_t rows = 0;
+    size_t bytes = 0;
+    std::istringstream words(statement.sql);
+    std::string verb;
+    words >> verb >> rows >> bytes;
+    if (verb != "stream") return WorkSession::ExecuteStreamed(statement, sink);
+    {
+      MutexLock lock(db_.mutex_);
+      cancelled_ = false;
+    }
+    adapters::StatementResult result;
+    if (!sink.Columns({{"n", "int8"}, {"text", "text"}})) return result;
+    for (uint64_t n = 0; n < rows; ++n) {
+      {
+        MutexLock lock(db_.mutex_);
+        ++db_.rows_given_;
+        if (cancelled_) {
+          result.error =
+              WorkError{.cause = Cause::kStatementFailed, .code = "57014", .detail = "cancelled"};
+          return result;
+        }
+      }
+      if (!sink.Row({static_cast<int64_t>(n), std::string(bytes, 'x')})) break;
+      ++result.rows_affected;
+    }
+    return result;
+  }
+
   PrepareAnswer Prepare() override {
     MutexLock lock(db_.mutex_);
     if (IsLost()) return No(Lost());
@@ -119,12 +152,13 @@ class FakeWorkSession final : public adapters::WorkSession {
     return db_.attached_;
   }
 
-  FinishAnswer FinishPrepared(Decision decision, const Evidence&, JournalWord word) override {
+  FinishAnswer FinishPrepared(Decision decision, const Evidence& evidence,
+                              JournalWord word) override {
     {
       MutexLock lock(db_.mutex_);
       if (IsLost()) return {.finish = Finish::kTransient, .detail = "lost", .session_lost = true};
     }
-    return db_.Finish(gid_, decision == Decision::kCommit, this, word);
+    return db_.Finish(gid_, decision == Decision::kCommit, this, evidence, word);
   }
 
  private:
@@ -159,11 +193,11 @@ class FakeFinishSession final : public adapters::FinishSession {
         cluster_(std::move(cluster)),
         resource_(std::move(resource)) {}
 
-  FinishAnswer Commit(const Gid& gid, const Evidence&, JournalWord word) override {
-    return Finished(gid, true, word);
+  FinishAnswer Commit(const Gid& gid, const Evidence& evidence, JournalWord word) override {
+    return Finished(gid, true, evidence, word);
   }
-  FinishAnswer Rollback(const Gid& gid, const Evidence&) override {
-    return Finished(gid, false, JournalWord::kNothing);
+  FinishAnswer Rollback(const Gid& gid, const Evidence& evidence) override {
+    return Finished(gid, false, evidence, JournalWord::kNothing);
   }
   Result<std::vector<adapters::PreparedBranch>> Recover() override {
     MutexLock lock(db_.mutex_);
@@ -175,16 +209,53 @@ class FakeFinishSession final : public adapters::FinishSession {
     return listed;
   }
 
+  Result<std::vector<PrepareAnswer>> LookUp(
+      const std::vector<adapters::AppHeldBranch>& branches) override {
+    MutexLock lock(db_.mutex_);
+    ++db_.look_counts_.looks;
+    db_.look_counts_.largest = std::max(db_.look_counts_.largest, branches.size());
+    db_.looking_ = true;
+    db_.changed_.NotifyAll();
+    while (db_.hold_looks_ && !IsLost()) db_.changed_.Wait(db_.mutex_);
+    db_.looking_ = false;
+    if (IsLost()) return Unavailable("connection refused");
+    if (db_.fail_looks_ > 0) {
+      --db_.fail_looks_;
+      return db_.look_error_;
+    }
+    std::vector<PrepareAnswer> votes;
+    for (const adapters::AppHeldBranch& branch : branches) {
+      if (db_.prepared_.contains(branch.gid)) {
+        votes.push_back({.vote = adapters::Vote::kYes,
+                         .evidence = "fake=1 " + FakeDatabase::EvidenceOf(branch),
+                         .error = {}});
+      } else {
+        votes.push_back(No({.cause = Cause::kNotPrepared, .code = "", .detail = "not listed"}));
+      }
+    }
+    return votes;
+  }
+  Evidence SessionEvidence(const adapters::AppHeldBranch& branch) override {
+    return FakeDatabase::EvidenceOf(branch);
+  }
+  Status CheckRole(const std::string& role) override {
+    MutexLock lock(db_.mutex_);
+    ++db_.look_counts_.role_checks;
+    if (IsLost()) return Unavailable("connection refused");
+    if (db_.roles_.contains(role)) return Ok();
+    return InvalidArgument("not a member: GRANT " + role + " TO assent");
+  }
+
  private:
   bool IsLost() REQUIRES(db_.mutex_) { return db_.down_ || restarts_ != db_.restarts_; }
-  FinishAnswer Finished(const Gid& gid, bool commit, JournalWord word) {
+  FinishAnswer Finished(const Gid& gid, bool commit, const Evidence& evidence, JournalWord word) {
     {
       MutexLock lock(db_.mutex_);
       if (IsLost()) {
         return {.finish = Finish::kTransient, .detail = "connection lost", .session_lost = true};
       }
     }
-    return db_.Finish(gid, commit, nullptr, word);
+    return db_.Finish(gid, commit, nullptr, evidence, word);
   }
 
   FakeDatabase& db_;
@@ -229,8 +300,13 @@ class FakeManager final : public adapters::ResourceManager {
   const std::string resource_;
 };
 
+// Who holds it, and whether it may end it by itself: "conn=7 app=finishes".
+Evidence FakeDatabase::EvidenceOf(const adapters::AppHeldBranch& branch) {
+  return "conn=" + branch.connection_id + (branch.finished_by_app ? " app=finishes" : " app=holds");
+}
+
 FinishAnswer FakeDatabase::Finish(const Gid& gid, bool commit, const void* session,
-                                  JournalWord word) {
+                                  const Evidence& evidence, JournalWord word) {
   MutexLock lock(mutex_);
   if (commit && fail_commits_ > 0) {
     --fail_commits_;
@@ -239,13 +315,20 @@ FinishAnswer FakeDatabase::Finish(const Gid& gid, bool commit, const void* sessi
   auto it = prepared_.find(gid);
   if (it == prepared_.end()) {
     if (commit && word != JournalWord::kNothing) return {.finish = Finish::kDone};
+    if (evidence.find("app=finishes") != std::string::npos) return {.finish = Finish::kDone};
     return {.finish = Finish::kHazard, .code = "42704", .detail = "no such prepared branch"};
   }
-  if (it->second.session != nullptr && it->second.session != session) {
+  PreparedState& prepared = it->second;
+  if (prepared.app != 0 &&
+      evidence.find("conn=" + std::to_string(prepared.app) + " ") != std::string::npos) {
+    connected_.erase(prepared.app);
+    prepared.app = 0;
+  }
+  if (prepared.app != 0 || (prepared.session != nullptr && prepared.session != session)) {
     return {.finish = Finish::kTransient, .code = "1397", .detail = "attached to its session"};
   }
   ++(commit ? counts_[gid].commits : counts_[gid].rollbacks);
-  if (commit) effects_.insert(it->second.effects.begin(), it->second.effects.end());
+  if (commit) effects_.insert(prepared.effects.begin(), prepared.effects.end());
   prepared_.erase(it);
   if (commit && lose_commit_answers_ > 0) {
     --lose_commit_answers_;
@@ -254,9 +337,68 @@ FinishAnswer FakeDatabase::Finish(const Gid& gid, bool commit, const void* sessi
   return {.finish = Finish::kDone};
 }
 
+uint64_t FakeDatabase::AppConnect() {
+  MutexLock lock(mutex_);
+  connected_.insert(++apps_);
+  return apps_;
+}
+
+bool FakeDatabase::AppConnected(uint64_t id) {
+  MutexLock lock(mutex_);
+  return connected_.contains(id);
+}
+
+void FakeDatabase::AppPrepare(uint64_t id, const Gid& gid, const std::string& effect) {
+  MutexLock lock(mutex_);
+  ++counts_[gid].prepares;
+  prepared_[gid] = {.effects = {effect}, .app = attached_ ? id : 0};
+}
+
+bool FakeDatabase::AppFinish(uint64_t id, const Gid& gid, bool commit) {
+  MutexLock lock(mutex_);
+  auto it = prepared_.find(gid);
+  if (it == prepared_.end() || !connected_.contains(id)) return false;
+  if (commit) effects_.insert(it->second.effects.begin(), it->second.effects.end());
+  prepared_.erase(it);
+  return true;
+}
+
+FakeDatabase::LookCounts FakeDatabase::look_counts() {
+  MutexLock lock(mutex_);
+  return look_counts_;
+}
+
+void FakeDatabase::HoldLooks(bool hold) {
+  MutexLock lock(mutex_);
+  hold_looks_ = hold;
+  changed_.NotifyAll();
+}
+
+bool FakeDatabase::looking() {
+  MutexLock lock(mutex_);
+  return looking_;
+}
+
+void FakeDatabase::FailLooks(int count, Status status) {
+  MutexLock lock(mutex_);
+  fail_looks_ = count;
+  look_error_ = std::move(status);
+}
+
+void FakeDatabase::AllowRole(const std::string& role) {
+  MutexLock lock(mutex_);
+  roles_.insert(role);
+}
+
+uint64_t FakeDatabase::rows_given() {
+  MutexLock lock(mutex_);
+  return rows_given_;
+}
+
 void FakeDatabase::SetAttached(bool attached) {
   MutexLock lock(mutex_);
   attached_ = attached;
+  report_.ties_prepared = attached;
 }
 
 void FakeDatabase::SetDown(bool down) {
@@ -264,7 +406,8 @@ void FakeDatabase::SetDown(bool down) {
   down_ = down;
   if (down) {
     ++restarts_;
-    for (auto& [gid, prepared] : prepared_) prepared.session = nullptr;
+    for (auto& [gid, prepared] : prepared_) prepared = {.effects = std::move(prepared.effects)};
+    connected_.clear();
   }
   changed_.NotifyAll();
 }

@@ -28,7 +28,7 @@ class FakeDatabase {
     int rollbacks = 0;
   };
 
-  // Prepared branches stay tied to their session, as on MariaDB.
+  // Prepared branches stay tied to their session, as on MariaDB; the report says so.
   void SetAttached(bool attached) EXCLUDES(mutex_);
   // Down: no connection can be opened, and all that exist are lost. Prepared branches stay.
   void SetDown(bool down) EXCLUDES(mutex_);
@@ -42,6 +42,30 @@ class FakeDatabase {
   void LoseCancels(int count) EXCLUDES(mutex_);
   void SetReport(adapters::ProbeReport report) EXCLUDES(mutex_);
   void LetGo() EXCLUDES(mutex_);  // Ends every "block".
+
+  // Sessions of applications: connected under an id that was not used before; each may prepare
+  // one branch with an effect, and end it. Ending fails, as in a database, if the branch is not
+  // listed any more or the session is gone.
+  uint64_t AppConnect() EXCLUDES(mutex_);
+  bool AppConnected(uint64_t id) EXCLUDES(mutex_);
+  void AppPrepare(uint64_t id, const Gid& gid, const std::string& effect) EXCLUDES(mutex_);
+  bool AppFinish(uint64_t id, const Gid& gid, bool commit) EXCLUDES(mutex_);
+  // How the branches that applications hold were looked up.
+  struct LookCounts {
+    int looks = 0;       // Questions to the database.
+    size_t largest = 0;  // Branches in one.
+    int role_checks = 0;
+  };
+  LookCounts look_counts() EXCLUDES(mutex_);
+  // Looks wait until they are let go; `looking` tells that one does.
+  void HoldLooks(bool hold) EXCLUDES(mutex_);
+  bool looking() EXCLUDES(mutex_);
+  // The next that many looks fail so.
+  void FailLooks(int count, Status status) EXCLUDES(mutex_);
+  // Of streamed results, since the start.
+  uint64_t rows_given() EXCLUDES(mutex_);
+  // This agent may finish what the role prepares.
+  void AllowRole(const std::string& role) EXCLUDES(mutex_);
 
   // Somebody else's hand.
   void PutPrepared(const Gid& gid) EXCLUDES(mutex_);
@@ -64,10 +88,13 @@ class FakeDatabase {
   struct PreparedState {
     std::vector<std::string> effects;
     const void* session = nullptr;  // To which it is tied.
+    uint64_t app = 0;               // Or the application's, 0: none.
   };
 
   adapters::FinishAnswer Finish(const Gid& gid, bool commit, const void* session,
-                                adapters::JournalWord word) EXCLUDES(mutex_);
+                                const adapters::Evidence& evidence, adapters::JournalWord word)
+      EXCLUDES(mutex_);
+  static adapters::Evidence EvidenceOf(const adapters::AppHeldBranch& branch);
 
   Mutex mutex_;
   CondVar changed_;
@@ -90,6 +117,15 @@ class FakeDatabase {
   std::map<Gid, PreparedState> prepared_ GUARDED_BY(mutex_);
   std::map<Gid, Counts> counts_ GUARDED_BY(mutex_);
   std::set<std::string> effects_ GUARDED_BY(mutex_);
+  uint64_t apps_ GUARDED_BY(mutex_) = 0;
+  std::set<uint64_t> connected_ GUARDED_BY(mutex_);
+  LookCounts look_counts_ GUARDED_BY(mutex_);
+  bool hold_looks_ GUARDED_BY(mutex_) = false;
+  bool looking_ GUARDED_BY(mutex_) = false;
+  uint64_t rows_given_ GUARDED_BY(mutex_) = 0;
+  int fail_looks_ GUARDED_BY(mutex_) = 0;
+  Status look_error_ GUARDED_BY(mutex_);
+  std::set<std::string> roles_ GUARDED_BY(mutex_);
 };
 
 }  // namespace assent::agent
