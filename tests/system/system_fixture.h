@@ -19,7 +19,9 @@ using test_support::Deployment;
 // test leaves all parts running.
 class SystemTest : public testing::Test {
  protected:
-  static void SetUpTestSuite();
+  static void SetUpTestSuite() { StartHouse({}); }
+  // For suites whose house is another one.
+  static void StartHouse(const test_support::DeploymentOptions& options);
   static void TearDownTestSuite();
   void SetUp() override;
 
