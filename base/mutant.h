@@ -25,6 +25,7 @@ namespace assent {
   X(kStrangerVotes, "stranger_votes")                /* 5: who holds no session */            \
   X(kTicketMakesBranch, "ticket_makes_branch")       /* 16.2 */                               \
   X(kEarlyReportCounts, "early_report_counts")       /* 5: before the decision */             \
+  X(kAnyReportCounts, "any_report_counts")           /* 5: of a branch the agent ends */      \
   X(kGraceSkipped, "grace_skipped")                  /* 5: COMMIT before finish_grace */      \
   X(kAppHeldLost, "app_held_lost")                   /* 5: with its agent */                  \
   X(kVoidedReaderWins, "voided_reader_wins")         /* 11: what END keeps */

@@ -123,8 +123,8 @@ std::vector<PhaseTwoAction> PhaseTwo::On(const BranchEnded& event) {
 std::vector<PhaseTwoAction> PhaseTwo::On(const ApplicationReported& event) {
   const Branch* branch = Find(event.gid);
   // What an agent has reported stands: it has looked.
-  if (branch == nullptr || !EndedByApp(*branch) || branch->phase != BranchPhase::kPending)
-    return {};
+  if (branch == nullptr || branch->phase != BranchPhase::kPending) return {};
+  if (!EndedByApp(*branch) && !MutantOn(Mutant::kAnyReportCounts)) return {};
   return On(BranchEnded{event.gid, BranchEnd::kCommitted, "committed by the application"});
 }
 

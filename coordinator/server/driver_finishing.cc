@@ -142,9 +142,11 @@ void Driver::OnGrace(const Gtrid& gtrid) {
   finishing.grace_timer.reset();
   LogDebug("application_silent", {{"gtrid", ToString(gtrid)}});
   Deliver(gtrid, PhaseTwoEvent{GracePassed{}});
-  if (finishing.core.AwaitsAgents() && !finishing.resend_timer) {
-    finishing.resend_timer = timers_.Add(now_ + finishing.resend, {TimerKind::kResend, gtrid});
-  }
+  // Counted anew: who was told just now is not to be told again a moment later.
+  timers_.Cancel(std::exchange(finishing.resend_timer, std::nullopt));
+  if (!finishing.core.AwaitsAgents()) return;
+  finishing.resend = limits_.resend;
+  finishing.resend_timer = timers_.Add(now_ + finishing.resend, {TimerKind::kResend, gtrid});
 }
 
 void Driver::OnResend(const Gtrid& gtrid) {

@@ -119,6 +119,30 @@ Gtrid DriverTest::Begin(const std::string& key) {
   return begun->gtrid;
 }
 
+Pending<BeginAnswer> DriverTest::TryBeginWith(std::vector<BranchAsked> branches,
+                                              std::vector<Gid> finished) {
+  Pending<BeginAnswer> pending;
+  driver_->Post(BeginCall{.client_key = "",
+                          .label = "label",
+                          .branches = std::move(branches),
+                          .finished = std::move(finished),
+                          .reply = pending.reply()});
+  Pump();
+  return pending;
+}
+
+std::vector<Gid> DriverTest::BeginWith(std::vector<BranchAsked> branches) {
+  auto begun = TryBeginWith(std::move(branches));
+  std::vector<Gid> gids;
+  EXPECT_FALSE(begun.refused());
+  if (begun.refused()) return gids;
+  for (const BegunBranch& branch : begun->branches) {
+    EXPECT_TRUE(branch.gid) << branch.resource;
+    gids.push_back(branch.gid.value_or(Gid{}));
+  }
+  return gids;
+}
+
 void DriverTest::Say(FakeAgent& agent, AgentInput input) {
   driver_->Post(LinkInput{agent.link, std::move(input)});
   Pump();
@@ -126,8 +150,12 @@ void DriverTest::Say(FakeAgent& agent, AgentInput input) {
 
 RegisterAnswer DriverTest::TryOpen(FakeAgent& agent, const Gtrid& gtrid,
                                    const std::string& resource, uint64_t request) {
+  return TryRegister(agent, {.request = request, .gtrid = gtrid, .resource = resource});
+}
+
+RegisterAnswer DriverTest::TryRegister(FakeAgent& agent, RegisterAsked asked) {
   agent.told.registered.clear();
-  Say(agent, {.registers = {{.request = request, .gtrid = gtrid, .resource = resource}}});
+  Say(agent, {.registers = {std::move(asked)}});
   EXPECT_EQ(agent.told.registered.size(), 1u);
   return agent.told.registered.empty() ? RegisterAnswer{} : agent.told.registered.back();
 }
@@ -154,10 +182,21 @@ AgentAnswer DriverTest::Ask(FakeAgent& agent, const Gid& gid) {
   return agent.AnswerTo(gid).value_or(AgentAnswer::kRetry);
 }
 
-Pending<CommitAnswer> DriverTest::Commit(const Gtrid& gtrid, bool for_applied) {
+Pending<CommitAnswer> DriverTest::Commit(const Gtrid& gtrid, bool for_applied,
+                                         std::vector<Ticket> tickets, std::vector<Gid> finished) {
   Pending<CommitAnswer> pending;
-  driver_->Post(
-      CommitCall{.gtrid = gtrid, .wait_for_applied = for_applied, .reply = pending.reply()});
+  driver_->Post(CommitCall{.gtrid = gtrid,
+                           .wait_for_applied = for_applied,
+                           .tickets = std::move(tickets),
+                           .finished = std::move(finished),
+                           .reply = pending.reply()});
+  Pump();
+  return pending;
+}
+
+Pending<ReportAnswer> DriverTest::ReportFinished(std::vector<Gid> gids) {
+  Pending<ReportAnswer> pending;
+  driver_->Post(ReportCall{std::move(gids), pending.reply()});
   Pump();
   return pending;
 }

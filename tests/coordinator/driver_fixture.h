@@ -81,17 +81,25 @@ class DriverTest : public ::testing::Test {
 
   Pending<BeginAnswer> TryBegin(const std::string& key = "", Duration timeout = {});
   Gtrid Begin(const std::string& key = "");
+  // With branches to register.
+  Pending<BeginAnswer> TryBeginWith(std::vector<BranchAsked> branches,
+                                    std::vector<Gid> finished = {});
+  // Expects each of them to be registered.
+  std::vector<Gid> BeginWith(std::vector<BranchAsked> branches);
   // Registers a branch and expects it to be acknowledged.
   Gid Open(FakeAgent& agent, const Gtrid& gtrid, const std::string& resource);
   RegisterAnswer TryOpen(FakeAgent& agent, const Gtrid& gtrid, const std::string& resource,
                          uint64_t request);
+  RegisterAnswer TryRegister(FakeAgent& agent, RegisterAsked asked);
   void Say(FakeAgent& agent, AgentInput input);
   void VoteOn(FakeAgent& agent, const Gid& gid, Vote vote, const std::string& evidence = "");
   void Report(FakeAgent& agent, const Gid& gid, BranchViewState state = BranchViewState::kCommitted,
               std::string detail = "");
   AgentAnswer Ask(FakeAgent& agent, const Gid& gid);
 
-  Pending<CommitAnswer> Commit(const Gtrid& gtrid, bool for_applied = true);
+  Pending<CommitAnswer> Commit(const Gtrid& gtrid, bool for_applied = true,
+                               std::vector<Ticket> tickets = {}, std::vector<Gid> finished = {});
+  Pending<ReportAnswer> ReportFinished(std::vector<Gid> gids);
   Pending<RollbackAnswer> Rollback(const Gtrid& gtrid);
   Pending<TransactionView> Get(const Gtrid& gtrid);
   ListAnswer List();
@@ -118,6 +126,11 @@ class DriverTest : public ::testing::Test {
   LinkId next_link_ = 1;
   uint64_t next_request_ = 1;
 };
+
+// The application's session 4711, and who ends the branch.
+inline AppHeldNews EndedBy(Finisher finisher) {
+  return {.connection_id = "4711", .finisher = finisher};
+}
 
 inline constexpr char kUuid[] = "11111111-2222-4333-8444-555555555555";
 inline constexpr uint64_t kIncarnation = 77;

@@ -138,6 +138,22 @@ TEST(PhaseTwoSeededBugs, ACommitBeforeTheGraceHasPassedIsCaught) {
   EXPECT_TRUE(SkipsTheGrace());
 }
 
+// What the agent is to commit would be forgotten while it is prepared.
+bool AnyReportEndsABranch() {
+  PhaseTwo core(TwoBranches(), {{0, {.finisher = Finisher::kAgent}}});
+  core.Step(StartPhaseTwo{});
+  for (const DecidedBranch& branch : core.decision().branches) {
+    core.Step(ApplicationReported{{kGtrid, branch.bqual}});
+  }
+  return core.Pending().size() < core.branches().size();
+}
+
+TEST(PhaseTwoSeededBugs, AReportOfABranchThatTheAgentEndsIsCaught) {
+  EXPECT_FALSE(AnyReportEndsABranch());
+  ScopedMutant mutant(Mutant::kAnyReportCounts);
+  EXPECT_TRUE(AnyReportEndsABranch());
+}
+
 #endif
 
 }  // namespace
