@@ -17,10 +17,13 @@ namespace assent {
   X(kStandbyTrusted, "standby_trusted")             /* 10: absence believed on a standby */   \
   X(kLiveKeptAcrossTerms, "live_kept_across_terms") /* 16.10 */                               \
   X(kFailedTransactionVotesYes, "failed_transaction_votes_yes") /* 13: tag ROLLBACK */        \
-  X(kInquiryAbortsLive, "inquiry_aborts_live")       /* 4.3: PENDING answered as ABORT */     \
-  X(kEndTooEarly, "end_too_early")                   /* 4.1: END before every DONE */         \
-  X(kForgottenIsAbort, "forgotten_is_abort")         /* 16.4: below the watermark */          \
-  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */
+  X(kInquiryAbortsLive, "inquiry_aborts_live")         /* 4.3: PENDING answered as ABORT */   \
+  X(kEndTooEarly, "end_too_early")                     /* 4.1: END before every DONE */       \
+  X(kForgottenIsAbort, "forgotten_is_abort")           /* 16.4: below the watermark */        \
+  X(kForeignBranchTouched, "foreign_branch_touched")   /* 1.1: another resource's gid */      \
+  X(kAppSessionKept, "app_session_kept")               /* 5: ended, its session not closed */ \
+  X(kUnlistedSessionClosed, "unlisted_session_closed") /* 5: killed for no branch */          \
+  X(kEarlierSessionClosed, "earlier_session_closed")   /* 5: an id of an earlier start */
 
 enum class Mutant {
 #define X(id, name) id,
