@@ -145,6 +145,29 @@ struct PrepareAnswer {
                       // don't know: if it is prepared after all, the recovery scan finds it.
 };
 
+// One statement with native placeholders (PostgreSQL $1, MySQL ?), as Execute takes it in parts.
+struct Statement {
+  std::string sql;
+  std::vector<Value> parameters;
+  bool keep_on_error = false;
+};
+
+// What is left to say of a statement whose rows have gone to a sink.
+struct StatementResult {
+  uint64_t rows_affected = 0;
+  std::optional<WorkError> error;  // As Execute answers it; rows may have gone out before.
+};
+
+// Takes the rows of a result that is too large to be held, in order, as the database gives them. A
+// call may block for as long as its reader is slow. False: nobody wants the rest.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  // Once, before the first row; not at all for a statement that returns no rows.
+  virtual bool Columns(std::vector<Column> columns) = 0;
+  virtual bool Row(std::vector<Value> values) = 0;
+};
+
 // One branch at a time on one connection. Not thread-safe: one thread at a time; calls block on the
 // database. Cancel alone may be called from any thread.
 //
@@ -164,6 +187,14 @@ class WorkSession {
   virtual std::variant<ResultSet, WorkError> Execute(const std::string& sql,
                                                      const std::vector<Value>& parameters,
                                                      bool keep_on_error) = 0;
+
+  // As Execute, for a result of any size: at no time is more than a small part of it held. What
+  // fails within the statement stands in the result. A sink that wants no more ends it early: the
+  // session then is at rest again, or the error says session_lost. An error of the call itself
+  // (UNIMPLEMENTED) means that nothing was sent.
+  //
+  // Unless overridden it is Execute, with the limits of that.
+  virtual Result<StatementResult> ExecuteStreamed(const Statement& statement, RowSink& sink);
 
   // Ends the work and prepares the branch: kYes only if the database really lists it (PostgreSQL
   // answers PREPARE of a failed transaction with success and the tag ROLLBACK). A branch that the

@@ -1,0 +1,24 @@
+// Rows for a sink, on a session that can only give them all at once.
+#include <utility>
+
+#include "adapters/resource_manager.h"
+
+namespace assent::adapters {
+
+Result<StatementResult> WorkSession::ExecuteStreamed(const Statement& statement, RowSink& sink) {
+  auto answer = Execute(statement.sql, statement.parameters, statement.keep_on_error);
+  StatementResult result;
+  if (auto* error = std::get_if<WorkError>(&answer)) {
+    result.error = std::move(*error);
+    return result;
+  }
+  auto& rows = std::get<ResultSet>(answer);
+  result.rows_affected = rows.rows_affected;
+  if (rows.columns.empty() || !sink.Columns(std::move(rows.columns))) return result;
+  for (std::vector<Value>& row : rows.rows) {
+    if (!sink.Row(std::move(row))) break;
+  }
+  return result;
+}
+
+}  // namespace assent::adapters
