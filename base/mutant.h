@@ -23,7 +23,9 @@ namespace assent {
   X(kForeignBranchTouched, "foreign_branch_touched")   /* 1.1: another resource's gid */      \
   X(kAppSessionKept, "app_session_kept")               /* 5: ended, its session not closed */ \
   X(kUnlistedSessionClosed, "unlisted_session_closed") /* 5: killed for no branch */          \
-  X(kEarlierSessionClosed, "earlier_session_closed")   /* 5: an id of an earlier start */
+  X(kEarlierSessionClosed, "earlier_session_closed")   /* 5: an id of an earlier start */     \
+  X(kUnlistedVotesYes, "unlisted_votes_yes")           /* 5: YES of an app-held, not seen */  \
+  X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */
 
 enum class Mutant {
 #define X(id, name) id,

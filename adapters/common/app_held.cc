@@ -3,6 +3,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/mutant.h"
+
 namespace assent::adapters {
 namespace {
 
@@ -45,6 +47,7 @@ PrepareAnswer VoteNo(Cause cause, std::string detail) {
 }
 
 PrepareAnswer NotPrepared(const Gid& gid, const std::vector<Gid>& others) {
+  if (MutantOn(Mutant::kUnlistedVotesYes)) return {.vote = Vote::kYes};
   std::string detail = "the server does not list " + ToString(gid) + " as prepared";
   if (others.empty()) {
     detail +=

@@ -125,6 +125,7 @@ Outcome<std::string> PostgresFinishSession::BecomeOwner(const Gid& gid) {
     if (auto failure = BecomeSelf()) return *failure;
     return std::string();
   }
+  if (MutantOn(Mutant::kOwnerIgnored)) return std::string();
   answer = connection_->Run("SET ROLE " + text(0));
   if (auto* failure = std::get_if<Failure>(&answer)) return *failure;
   role_ = text(0);

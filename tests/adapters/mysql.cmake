@@ -3,4 +3,4 @@ assent_test(NAME mysql_unit_test LABEL unit LIBS assent::mysql
 assent_test(NAME mariadb_adapter_test LABEL db TIMEOUT 600
   LIBS assent::mysql assent::test_support mysqlcppconn
   SOURCES mariadb_fixture.cc mariadb_branch_test.cc mariadb_crash_test.cc mariadb_finish_test.cc
-          mariadb_probe_test.cc mariadb_values_test.cc)
+          mariadb_probe_test.cc mariadb_values_test.cc mysql_app_held_test.cc mysql_app_session.cc)
