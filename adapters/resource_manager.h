@@ -132,6 +132,7 @@ struct StartOptions {
 // Evidence that travels vote -> DECIDE-C -> COMMIT (docs/protocols.md, "Heuristic outcomes").
 // PostgreSQL: "xid=<64-bit xid> sys=<system identifier> db=<oid> tli=<timeline>".
 // MySQL: "uuid=<server_uuid>". MariaDB: "id=<identity> conn=<connection that prepared it>@<start>".
+// Of app-held branches, behind that: " app=holds" or " app=finishes".
 // Opaque to everybody but the adapter that made it.
 using Evidence = std::string;
 
@@ -230,8 +231,10 @@ struct PreparedBranch {
 // A branch that an application prepares on a session of its own (docs/protocols.md 5).
 struct AppHeldBranch {
   Gid gid;
-  std::string connection_id;     // As the server counts its sessions, decimal; may be empty on
-                                 // databases that detach prepared branches.
+  // As the server counts its sessions, decimal. Required where a prepared branch is tied to its
+  // session (MariaDB; MySQL with xa_detach_on_prepare off), may be empty elsewhere. It must be the
+  // session that prepares: asked for on that very session.
+  std::string connection_id;
   bool finished_by_app = false;  // Its session commits it, once it has heard the decision.
   // How long ago the session was named, at least: a server that has been up for less has none of
   // that id that is meant.
@@ -246,6 +249,16 @@ class FinishSession {
   // Each verb is idempotent. "No such gid" is a question: it is answered by listing (attached or
   // busy -> kTransient), by the identity of the server (`evidence` made elsewhere, a standby ->
   // kTransient), then by evidence, and is a kHazard only when all are silent.
+  //
+  // Evidence of an app-held branch changes three things:
+  //  - Where the branch is tied to the application's session, that session is closed first (KILL),
+  //    but only while the server lists the branch, and only if the id was given out since the
+  //    server started. kRefused names the privilege that this lacks.
+  //  - Where roles own branches (PostgreSQL), the verb is sent under the owner's role. kRefused has
+  //    the GRANT if this user is no member of it.
+  //  - Absence after Commit, if the application was to commit it, is kDone like the journal's
+  //    kWill; and after Rollback, since the application may have rolled it back itself. A server
+  //    that can tell (PostgreSQL) is still asked, and its word weighs more.
   virtual FinishAnswer Commit(const Gid& gid, const Evidence& evidence, JournalWord journal) = 0;
   virtual FinishAnswer Rollback(const Gid& gid, const Evidence& evidence) = 0;
 
@@ -254,28 +267,26 @@ class FinishSession {
   // UNAVAILABLE: can't tell now. PERMISSION_DENIED, FAILED_PRECONDITION: an administrator must act.
   virtual Result<std::vector<PreparedBranch>> Recover() = 0;
 
-  // Looks app-held branches up, all in one query: the votes, one for each, in order. kYes only for
-  // what a server that has proved to be the primary lists as prepared now; its evidence names the
-  // application's session too, so that Commit and Rollback can close it where the branch is tied to
-  // it. kNo with kNotPrepared or kWrongDatabase says what the listing shows instead. Errors as of
-  // Recover: nobody has voted then.
-  virtual Result<std::vector<PrepareAnswer>> LookUp(const std::vector<AppHeldBranch>& branches) {
-    static_cast<void>(branches);
-    return Status(Code::kUnimplemented, "app-held branches");
-  }
+  // Looks app-held branches up, all in one listing: the votes, one for each, in order.
+  //  - kYes only for what a server that has proved to be the primary and the one configured lists
+  //  as
+  //    prepared now, durably. Its evidence is for Commit and Rollback, whoever calls them,
+  //    whenever.
+  //  - kNo with kNotPrepared: not listed; the detail says which other gids of the same transaction
+  //    are (a wrong gid). kWrongDatabase: listed for another database of the server. kPermission:
+  //    this user could not end it; the detail has the GRANT. kMisuse: connection_id is missing, no
+  //    number, or older than the server.
+  // Errors as of Recover, and then nobody has voted: ask again, on another session.
+  virtual Result<std::vector<PrepareAnswer>> LookUp(const std::vector<AppHeldBranch>& branches) = 0;
 
-  // The evidence for Rollback of an app-held branch that has not voted: it names the session.
-  virtual Evidence SessionEvidence(const AppHeldBranch& branch) {
-    static_cast<void>(branch);
-    return {};
-  }
+  // The evidence for Rollback of an app-held branch that has not voted: it only names the session,
+  // so absence stays harmless. Does not ask the server; for this FinishSession, and at once.
+  virtual Evidence SessionEvidence(const AppHeldBranch& branch) = 0;
 
-  // Whether this agent can finish what `role` prepares (PostgreSQL: membership). INVALID_ARGUMENT
-  // with the remedy if not. An empty role is the agent's own.
-  virtual Status CheckRole(const std::string& role) {
-    static_cast<void>(role);
-    return Status(Code::kUnimplemented, "app-held branches");
-  }
+  // Whether this user can finish what `role` prepares (PostgreSQL: membership). INVALID_ARGUMENT
+  // with the remedy if not; UNAVAILABLE when it can't be asked. An empty role is the agent's own.
+  // Databases on which anybody may finish any branch say OK to every role.
+  virtual Status CheckRole(const std::string& role) = 0;
 };
 
 // ---- The resource -------------------------------------------------------------------------------

@@ -8,36 +8,41 @@
 
 namespace assent {
 
-#define ASSENT_MUTANTS(X)                                                                     \
-  X(kReplyBeforeFsync, "reply_before_fsync")        /* 3: client hears COMMITTED too early */ \
-  X(kAbortWhileProposing, "abort_while_proposing")  /* 16.1 */                                \
-  X(kActOnDurability, "act_on_durability")          /* 16.10: durable taken for decided */    \
-  X(kGidReused, "gid_reused")                       /* 16.3: attempt not raised */            \
-  X(kUnknownIdIsSuccess, "unknown_id_is_success")   /* 16.8 */                                \
-  X(kStandbyTrusted, "standby_trusted")             /* 10: absence believed on a standby */   \
-  X(kLiveKeptAcrossTerms, "live_kept_across_terms") /* 16.10 */                               \
-  X(kFailedTransactionVotesYes, "failed_transaction_votes_yes") /* 13: tag ROLLBACK */        \
-  X(kInquiryAbortsLive, "inquiry_aborts_live")       /* 4.3: PENDING answered as ABORT */     \
-  X(kEndTooEarly, "end_too_early")                   /* 4.1: END before every DONE */         \
-  X(kForgottenIsAbort, "forgotten_is_abort")         /* 16.4: below the watermark */          \
-  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */        \
-  X(kVoidTicketCounts, "void_ticket_counts")         /* 5: of a replaced attempt */           \
-  X(kStrangerVotes, "stranger_votes")                /* 5: who holds no session */            \
-  X(kTicketMakesBranch, "ticket_makes_branch")       /* 16.2 */                               \
-  X(kEarlyReportCounts, "early_report_counts")       /* 5: before the decision */             \
-  X(kAnyReportCounts, "any_report_counts")           /* 5: of a branch the agent ends */      \
-  X(kGraceSkipped, "grace_skipped")                  /* 5: COMMIT before finish_grace */      \
-  X(kAppHeldLost, "app_held_lost")                   /* 5: with its agent */                  \
-  X(kVoidedReaderWins, "voided_reader_wins")         /* 11: what END keeps */
-  X(kAppEndsUnheard, "app_ends_unheard")             /* 5 (b): client, before the outcome */  \
-  X(kAppIgnoresFailedPrepare, "app_ignores_failed_prepare") /* 5: Commit sent all the same */
-  X(kVoteWithoutLook, "vote_without_look")           /* 5(a): yes for what was not seen */    \
-  X(kKillWithoutLook, "kill_without_look")           /* 5: abort of the unprepared kills */   \
-  X(kAppsCommitIsLoss, "apps_commit_is_loss")        /* 5: withdraws the app's own vote */    \
-  X(kEarlyPreparedWorks, "early_prepared_works")     /* 4.2: work after the vote */           \
-  X(kOpenedTwice, "opened_twice")                    /* 16.3: a repeat begins anew */         \
-  X(kAbortForgetsSession, "abort_forgets_session")   /* 5: PREPARE after the abort */         \
-  X(kOldEpochOpened, "old_epoch_opened")             /* 4.2: works for a leader that is over */
+#define ASSENT_MUTANTS(X)                                                                          \
+  X(kReplyBeforeFsync, "reply_before_fsync")        /* 3: client hears COMMITTED too early */      \
+  X(kAbortWhileProposing, "abort_while_proposing")  /* 16.1 */                                     \
+  X(kActOnDurability, "act_on_durability")          /* 16.10: durable taken for decided */         \
+  X(kGidReused, "gid_reused")                       /* 16.3: attempt not raised */                 \
+  X(kUnknownIdIsSuccess, "unknown_id_is_success")   /* 16.8 */                                     \
+  X(kStandbyTrusted, "standby_trusted")             /* 10: absence believed on a standby */        \
+  X(kLiveKeptAcrossTerms, "live_kept_across_terms") /* 16.10 */                                    \
+  X(kFailedTransactionVotesYes, "failed_transaction_votes_yes") /* 13: tag ROLLBACK */             \
+  X(kInquiryAbortsLive, "inquiry_aborts_live")       /* 4.3: PENDING answered as ABORT */          \
+  X(kEndTooEarly, "end_too_early")                   /* 4.1: END before every DONE */              \
+  X(kForgottenIsAbort, "forgotten_is_abort")         /* 16.4: below the watermark */               \
+  X(kForeignBranchTouched, "foreign_branch_touched") /* 1.1: another resource's gid */             \
+  X(kVoidTicketCounts, "void_ticket_counts")         /* 5: of a replaced attempt */                \
+  X(kStrangerVotes, "stranger_votes")                /* 5: who holds no session */                 \
+  X(kTicketMakesBranch, "ticket_makes_branch")       /* 16.2 */                                    \
+  X(kEarlyReportCounts, "early_report_counts")       /* 5: before the decision */                  \
+  X(kAnyReportCounts, "any_report_counts")           /* 5: of a branch the agent ends */           \
+  X(kGraceSkipped, "grace_skipped")                  /* 5: COMMIT before finish_grace */           \
+  X(kAppHeldLost, "app_held_lost")                   /* 5: with its agent */                       \
+  X(kVoidedReaderWins, "voided_reader_wins")         /* 11: what END keeps */                      \
+  X(kAppEndsUnheard, "app_ends_unheard")             /* 5 (b): client, before the outcome */       \
+  X(kAppIgnoresFailedPrepare, "app_ignores_failed_prepare") /* 5: Commit sent all the same */      \
+  X(kVoteWithoutLook, "vote_without_look")                  /* 5(a): yes for what was not seen */  \
+  X(kKillWithoutLook, "kill_without_look")                  /* 5: abort of the unprepared kills */ \
+  X(kAppsCommitIsLoss, "apps_commit_is_loss")               /* 5: withdraws the app's own vote */  \
+  X(kEarlyPreparedWorks, "early_prepared_works")            /* 4.2: work after the vote */         \
+  X(kOpenedTwice, "opened_twice")                           /* 16.3: a repeat begins anew */       \
+  X(kAbortForgetsSession, "abort_forgets_session")          /* 5: PREPARE after the abort */       \
+  X(kOldEpochOpened, "old_epoch_opened")               /* 4.2: works for a leader that is over */  \
+  X(kAppSessionKept, "app_session_kept")               /* 5: ended, its session not closed */      \
+  X(kUnlistedSessionClosed, "unlisted_session_closed") /* 5: killed for no branch */               \
+  X(kEarlierSessionClosed, "earlier_session_closed")   /* 5: an id of an earlier start */          \
+  X(kUnlistedVotesYes, "unlisted_votes_yes")           /* 5: YES of an app-held, not seen */       \
+  X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */
 
 enum class Mutant {
 #define X(id, name) id,

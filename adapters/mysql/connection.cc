@@ -181,14 +181,17 @@ std::optional<SqlError> Connection::ReadFacts() {
     }
   }
   const bool mariadb = facts_.flavour == Flavour::kMariadb;
-  auto id =
-      Query(mariadb ? "SELECT CONNECTION_ID(), CAST(UNIX_TIMESTAMP() - variable_value AS INT) "
-                      "FROM information_schema.global_status WHERE variable_name = 'UPTIME'"
-                    : "SELECT CONNECTION_ID(), 0");
+  facts_.asked_at = std::chrono::steady_clock::now();
+  auto id = Query(
+      std::string("SELECT CONNECTION_ID(), CAST(UNIX_TIMESTAMP() - variable_value AS SIGNED), "
+                  "variable_value FROM ") +
+      (mariadb ? "information_schema" : "performance_schema") +
+      ".global_status WHERE variable_name = 'UPTIME'");
   if (auto* error = std::get_if<SqlError>(&id)) return *error;
   const Row& row = std::get<std::vector<Row>>(id).at(0);
   facts_.connection_id = std::strtoull(row[0].value_or("0").c_str(), nullptr, 10);
   facts_.server_started = std::strtoll(row[1].value_or("0").c_str(), nullptr, 10);
+  facts_.uptime = std::chrono::seconds(std::strtoll(row[2].value_or("0").c_str(), nullptr, 10));
   return std::nullopt;
 }
 

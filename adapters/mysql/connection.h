@@ -6,6 +6,7 @@
 // elsewhere answer OK and commit nothing. It is closed, always.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,10 +37,12 @@ struct ServerFacts {
   Flavour flavour = Flavour::kMysql;
   std::string version;  // "10.11.19-MariaDB-..."
   uint64_t connection_id = 0;
-  int64_t server_started = 0;        // MariaDB only: seconds since 1970, to a second or two.
-  std::string server_uuid;           // MySQL only.
-  bool detaches_on_prepare = false;  // MySQL from 8.0.29, unless switched off.
-  bool rollback_on_timeout = false;  // A lock time-out rolls back all of the branch.
+  int64_t server_started = 0;  // Seconds since 1970 by its clock, to a second or two.
+  std::chrono::steady_clock::time_point asked_at;  // When the server said `uptime`, or before.
+  std::chrono::seconds uptime{0};                  // Rounded down.
+  std::string server_uuid;                         // MySQL only.
+  bool detaches_on_prepare = false;                // MySQL from 8.0.29, unless switched off.
+  bool rollback_on_timeout = false;                // A lock time-out rolls back all of the branch.
 };
 
 // Text of a small internal result; nothing for NULL.

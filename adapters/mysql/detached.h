@@ -33,6 +33,15 @@ struct Preparer {
   bool operator==(const Preparer&) const = default;
 };
 
+// True if the server has surely started since `age` ago, so that no connection id from before then
+// means anything any more.
+bool StartedWithin(const ServerFacts& facts, std::chrono::milliseconds age);
+
+// True if the server that `preparer` was a session of has ended since; none of its sessions lives.
+bool IsOfEarlierStart(const ServerFacts& facts, const Preparer& preparer);
+
+std::variant<bool, SqlError> IsInProcessList(Connection& connection, uint64_t connection_id);
+
 // True if another session's verb takes effect. Blocks for kGrace, except after a restart of the
 // server. Without a preparer (a branch found by a scan) there is only the grace. A user without the
 // privilege PROCESS sees its own sessions, which are those of the agent.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "adapters/common/xid.h"
+#include "adapters/mysql/app_session.h"
 #include "adapters/mysql/detached.h"
 #include "base/mutant.h"
 
@@ -39,67 +40,116 @@ std::variant<std::optional<std::string>, FinishAnswer> WhyWrongPlace(Connection&
     return Unanswered(*error, "asking whether this is the primary");
   }
   if (auto& why = std::get<std::optional<std::string>>(standby)) return why;
-  if (evidence.empty()) return std::nullopt;
+  const Evidence there = ParseEvidence(evidence).server;
+  if (there.empty()) return std::nullopt;
   auto here = identity.ReadEvidence(connection);
   if (!here.ok()) return here.status().ToString();
-  const Evidence there = ParseEvidence(evidence).server;
   if (*here != there) return "the branch was prepared on " + there + ", this is " + *here;
   return std::nullopt;
 }
 
-// XAER_NOTA is a question. It is settled by the list of prepared branches, then by the identity of
-// the server, then by evidence; when all are silent the branch is a hazard.
-FinishAnswer JudgeUnknownGid(const FinishTools& tools, const FinishRequest& request,
-                             const SqlError& nota) {
-  Connection& connection = tools.connection;
-  FinishAnswer answer{.finish = Finish::kTransient, .code = CodeOf(nota)};
-  if (MutantOn(Mutant::kUnknownIdIsSuccess)) {
-    answer.finish = Finish::kDone;
-    return answer;
-  }
-  auto listed = ListPrepared(connection);
-  if (auto* error = std::get_if<SqlError>(&listed)) {
-    return Unanswered(*error, "the gid is unknown, and listing the prepared branches failed");
-  }
-  auto& gids = std::get<std::vector<Gid>>(listed);
-  if (std::find(gids.begin(), gids.end(), request.gid) != gids.end()) {
-    // MariaDB, and MySQL with detach off: it belongs to a session that is still open, or to one
-    // that closed some milliseconds ago and is not quite gone.
-    answer.detail =
-        "listed as prepared but attached to another session; it can be finished there, or as "
-        "soon as that session is closed";
-    return answer;
-  }
-
-  auto wrong_place = WhyWrongPlace(connection, tools.identity, request.evidence);
-  if (auto* own_rollbacks = std::get_if<FinishAnswer>(&wrong_place))
-    return std::move(*own_rollbacks);
+// The server does not list the branch. That is settled by the identity of the server, then by
+// evidence; when both are silent the branch is a hazard.
+FinishAnswer JudgeAbsence(const FinishTools& tools, const FinishRequest& request,
+                          FinishAnswer answer) {
+  answer.finish = Finish::kTransient;
+  auto wrong_place = WhyWrongPlace(tools.connection, tools.identity, request.evidence);
+  if (auto* unanswered = std::get_if<FinishAnswer>(&wrong_place)) return std::move(*unanswered);
   if (auto& why = std::get<std::optional<std::string>>(wrong_place)) {
     answer.detail = "not listed here, but that proves nothing: " + *why;
     return answer;
   }
 
+  answer.finish = Finish::kDone;
+  const VoteEvidence evidence = ParseEvidence(request.evidence);
   if (request.decision == Decision::kCommit) {
     if (request.journal != JournalWord::kNothing) {
-      answer.finish = Finish::kDone;
       answer.detail = "not listed any more; by our journal it was committed by us";
       return answer;
     }
-  } else if (request.evidence.empty()) {
-    // Nobody ever saw it prepared, so nothing is missing.
-    answer.finish = Finish::kDone;
-    answer.detail = "not listed, and no vote said that it was ever prepared";
-    return answer;
-  }
-  if (request.decision == Decision::kAbort && tools.own_rollbacks.Contains(request.gid)) {
-    answer.finish = Finish::kDone;
-    answer.detail = "not listed any more; we sent its rollback ourselves";
-    return answer;
+    if (evidence.holder == Holder::kAppFinishes) {
+      answer.detail = "not listed any more; its application was to commit it";
+      return answer;
+    }
+  } else {
+    if (evidence.server.empty()) {
+      // Nobody ever saw it prepared, so nothing is missing.
+      answer.detail = "not listed, and no vote said that it was ever prepared";
+      return answer;
+    }
+    if (tools.own_rollbacks.Contains(request.gid)) {
+      answer.detail = "not listed any more; we sent its rollback ourselves";
+      return answer;
+    }
+    if (evidence.holder != Holder::kAgent) {
+      answer.detail = "not listed any more; its application may roll it back by itself";
+      return answer;
+    }
   }
   answer.finish = Finish::kHazard;
   answer.detail =
       "prepared before, not listed any more, and neither the journal nor the server can tell "
       "whether it was committed or rolled back";
+  return answer;
+}
+
+// Nothing if the server can't be asked; then `unanswered` says why.
+std::optional<bool> IsListed(Connection& connection, const Gid& gid, const std::string& why,
+                             FinishAnswer* unanswered) {
+  auto listed = ListPrepared(connection);
+  if (auto* error = std::get_if<SqlError>(&listed)) {
+    *unanswered = Unanswered(*error, why);
+    return std::nullopt;
+  }
+  auto& gids = std::get<std::vector<Gid>>(listed);
+  return std::find(gids.begin(), gids.end(), gid) != gids.end();
+}
+
+// XAER_NOTA is a question: is it listed all the same?
+FinishAnswer JudgeUnknownGid(const FinishTools& tools, const FinishRequest& request,
+                             const SqlError& nota) {
+  FinishAnswer answer{.finish = Finish::kTransient, .code = CodeOf(nota)};
+  if (MutantOn(Mutant::kUnknownIdIsSuccess)) {
+    answer.finish = Finish::kDone;
+    return answer;
+  }
+  FinishAnswer unanswered;
+  auto listed =
+      IsListed(tools.connection, request.gid,
+               "the gid is unknown, and listing the prepared branches failed", &unanswered);
+  if (!listed) return unanswered;
+  if (!*listed) return JudgeAbsence(tools, request, std::move(answer));
+  // MariaDB, and MySQL with detach off: it belongs to a session that is still open, or to one that
+  // closed some milliseconds ago and is not quite gone.
+  answer.detail =
+      "listed as prepared but attached to another session; it can be finished there, or as soon as "
+      "that session is closed";
+  return answer;
+}
+
+// The answer to give instead of sending the verb from a session that did not prepare the branch, on
+// a server that ties branches to sessions. Nothing: send it.
+std::optional<FinishAnswer> WhyNotYet(const FinishTools& tools, const FinishRequest& request) {
+  const VoteEvidence evidence = ParseEvidence(request.evidence);
+  FinishAnswer answer{.finish = Finish::kTransient};
+  if (evidence.holder != Holder::kAgent) {
+    if (MutantOn(Mutant::kAppSessionKept)) return std::nullopt;
+    auto listed = IsListed(tools.connection, request.gid, "before it is sent", &answer);
+    if (!listed) return answer;
+    // Nobody's session is closed for a branch that is not there.
+    if (!*listed && !MutantOn(Mutant::kUnlistedSessionClosed)) {
+      return JudgeAbsence(tools, request, std::move(answer));
+    }
+    return CloseAppSession(tools, evidence);
+  }
+  auto detached = IsDetached(tools.connection, evidence.preparer);
+  if (auto* error = std::get_if<SqlError>(&detached)) {
+    return Unanswered(*error, "before it is sent");
+  }
+  if (std::get<bool>(detached)) return std::nullopt;
+  answer.detail =
+      "not sent yet: the branch is still attached to the session that prepared it; it can be "
+      "finished there, or as soon as that session is closed and gone";
   return answer;
 }
 
@@ -126,19 +176,11 @@ FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
   // refuse to start after a crash.
   const std::string sql = (request.decision == Decision::kCommit ? "XA COMMIT " : "XA ROLLBACK ") +
                           XaLiteral(request.gid);
-  if (finisher == Finisher::kAnother && connection.facts().flavour == Flavour::kMariadb) {
-    auto detached = IsDetached(connection, ParseEvidence(request.evidence).preparer);
-    if (auto* error = std::get_if<SqlError>(&detached)) {
-      FinishAnswer answer = Unanswered(*error, "before " + sql);
-      answer.no_effect = true;
-      return Lose(connection, std::move(answer));
-    }
-    if (!std::get<bool>(detached)) {
-      return {.finish = Finish::kTransient,
-              .detail = "not sent yet: " + sql +
-                        ": the branch is still attached to the session that prepared it; it can be "
-                        "finished there, or as soon as that session is closed and gone",
-              .no_effect = true};
+  if (finisher == Finisher::kAnother && !connection.facts().detaches_on_prepare) {
+    if (auto answer = WhyNotYet(tools, request)) {
+      answer->detail = sql + ": " + answer->detail;
+      answer->no_effect = true;
+      return Lose(connection, *std::move(answer));
     }
   }
   FinishAnswer answer{.finish = Finish::kDone};

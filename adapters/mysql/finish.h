@@ -11,6 +11,7 @@
 
 #include "adapters/mysql/connection.h"
 #include "adapters/mysql/identity.h"
+#include "adapters/mysql/rights.h"
 #include "adapters/resource_manager.h"
 #include "base/mutex.h"
 
@@ -51,10 +52,14 @@ struct FinishTools {
   Connection& connection;
   IdentityReader& identity;
   OwnRollbacks& own_rollbacks;
+  RightsReader* rights = nullptr;  // Of Finisher::kAnother, and the user for its messages.
+  std::string user;
 };
 
-// Sends XA COMMIT or XA ROLLBACK, never ONE PHASE, and classifies the answer. An answer with
-// session_lost has marked the connection lost.
+// Sends XA COMMIT or XA ROLLBACK, never ONE PHASE, and classifies the answer. Where a branch stays
+// tied to its session, another session first makes sure that it is gone (detached.h); of an
+// app-held one that is listed, it closes it (app_session.h). An answer with session_lost has marked
+// the connection lost.
 FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
                           const FinishRequest& request);
 

@@ -1,9 +1,11 @@
 #include "adapters/mysql/finish_session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "adapters/common/xid.h"
 #include "adapters/mysql/finish.h"
+#include "adapters/mysql/look_up.h"
 #include "base/mutant.h"
 
 namespace assent::adapters::mysql {
@@ -16,28 +18,37 @@ MysqlFinishSession::MysqlFinishSession(const ConnectOptions& options,
       identity_(options_),
       own_rollbacks_(std::move(own_rollbacks)) {}
 
+FinishTools MysqlFinishSession::Tools() {
+  return {.connection = *connection_,
+          .identity = identity_,
+          .own_rollbacks = *own_rollbacks_,
+          .rights = &rights_,
+          .user = options_.user};
+}
+
 FinishAnswer MysqlFinishSession::Commit(const Gid& gid, const Evidence& evidence,
                                         JournalWord journal) {
   return FinishBranch(
-      {*connection_, identity_, *own_rollbacks_}, Finisher::kAnother,
+      Tools(), Finisher::kAnother,
       {.decision = Decision::kCommit, .gid = gid, .evidence = evidence, .journal = journal});
 }
 
 FinishAnswer MysqlFinishSession::Rollback(const Gid& gid, const Evidence& evidence) {
-  return FinishBranch({*connection_, identity_, *own_rollbacks_}, Finisher::kAnother,
+  return FinishBranch(Tools(), Finisher::kAnother,
                       {.decision = Decision::kAbort, .gid = gid, .evidence = evidence});
 }
 
-Result<std::vector<PreparedBranch>> MysqlFinishSession::Recover() {
-  if (!MutantOn(Mutant::kStandbyTrusted)) {
-    auto standby = WhyNotPrimary(*connection_);
-    if (auto* error = std::get_if<SqlError>(&standby)) {
-      return Unavailable("asking whether this is the primary: " + TextOf(*error));
-    }
-    if (auto& why = std::get<std::optional<std::string>>(standby)) return Unavailable(*why);
+Status MysqlFinishSession::ProvePrimary() {
+  if (MutantOn(Mutant::kStandbyTrusted)) return Ok();
+  auto standby = WhyNotPrimary(*connection_);
+  if (auto* error = std::get_if<SqlError>(&standby)) {
+    return Unavailable("asking whether this is the primary: " + TextOf(*error));
   }
-  auto evidence = identity_.ReadEvidence(*connection_);
-  if (!evidence.ok()) return evidence.status();
+  if (auto& why = std::get<std::optional<std::string>>(standby)) return Unavailable(*why);
+  return Ok();
+}
+
+Result<std::vector<Gid>> MysqlFinishSession::ListOurs() {
   auto listed = ListPrepared(*connection_);
   if (auto* error = std::get_if<SqlError>(&listed)) {
     if (error->number == kErXaRecoverPrivilege) {
@@ -48,13 +59,58 @@ Result<std::vector<PreparedBranch>> MysqlFinishSession::Recover() {
     }
     return Unavailable("XA RECOVER: " + TextOf(*error));
   }
+  auto& gids = std::get<std::vector<Gid>>(listed);
+  // XA RECOVER is server-wide: other programs, clusters and resources have branches here too.
+  std::erase_if(
+      gids, [this](const Gid& gid) { return !IsOurs(gid, options_.cluster, options_.resource); });
+  return std::move(gids);
+}
+
+Result<std::vector<PreparedBranch>> MysqlFinishSession::Recover() {
+  if (Status primary = ProvePrimary(); !primary.ok()) return primary;
+  auto evidence = identity_.ReadEvidence(*connection_);
+  if (!evidence.ok()) return evidence.status();
+  auto gids = ListOurs();
+  if (!gids.ok()) return gids.status();
   std::vector<PreparedBranch> branches;
-  for (Gid& gid : std::get<std::vector<Gid>>(listed)) {
-    // XA RECOVER is server-wide: other programs, clusters and resources have branches here too.
-    if (!IsOurs(gid, options_.cluster, options_.resource)) continue;
-    branches.push_back({.gid = std::move(gid), .evidence = *evidence});
-  }
+  for (Gid& gid : *gids) branches.push_back({.gid = std::move(gid), .evidence = *evidence});
   return branches;
 }
+
+Result<std::vector<PrepareAnswer>> MysqlFinishSession::LookUp(
+    const std::vector<AppHeldBranch>& branches) {
+  const ServerFacts& facts = connection_->facts();
+  Look look{.cluster = options_.cluster, .resource = options_.resource};
+  auto gids = ListOurs();
+  if (!gids.ok()) return gids.status();
+  for (Gid& gid : *gids) look.listed[gid.gtrid].push_back(gid);
+  // After the listing: a primary may have become read-only at any time before it.
+  if (Status primary = ProvePrimary(); !primary.ok()) return primary;
+  auto server = identity_.ReadEvidence(*connection_);
+  if (!server.ok()) return server.status();
+  look.server = *std::move(server);
+  if (!facts.detaches_on_prepare) {
+    auto missing = rights_.Missing(*connection_);
+    if (auto* error = std::get_if<SqlError>(&missing)) {
+      return Unavailable("reading privileges: " + TextOf(*error));
+    }
+    if (const auto& text = std::get<std::string>(missing); !text.empty()) {
+      look.rights_remedy = RightsRemedy(text, options_.user);
+    }
+  }
+  std::vector<PrepareAnswer> votes;
+  for (const AppHeldBranch& branch : branches) votes.push_back(VoteOf(branch, look, facts));
+  if (std::any_of(votes.begin(), votes.end(),
+                  [](const PrepareAnswer& vote) { return vote.error.session_lost; })) {
+    connection_->MarkLost();
+  }
+  return votes;
+}
+
+Evidence MysqlFinishSession::SessionEvidence(const AppHeldBranch& branch) {
+  return SessionPart(branch, connection_->facts());
+}
+
+Status MysqlFinishSession::CheckRole(const std::string&) { return Ok(); }
 
 }  // namespace assent::adapters::mysql

@@ -19,11 +19,22 @@ class MysqlFinishSession final : public FinishSession {
   FinishAnswer Commit(const Gid& gid, const Evidence& evidence, JournalWord journal) override;
   FinishAnswer Rollback(const Gid& gid, const Evidence& evidence) override;
   Result<std::vector<PreparedBranch>> Recover() override;
+  // Four round trips for any number of branches, and one more at the first of a connection.
+  Result<std::vector<PrepareAnswer>> LookUp(const std::vector<AppHeldBranch>& branches) override;
+  Evidence SessionEvidence(const AppHeldBranch& branch) override;
+  // OK: who knows a gid may end it here (the privileges that LookUp asks for apart).
+  Status CheckRole(const std::string& role) override;
 
  private:
+  FinishTools Tools();
+  // UNAVAILABLE unless this is a writable primary, as far as can be seen.
+  Status ProvePrimary();
+  Result<std::vector<Gid>> ListOurs();
+
   const ConnectOptions options_;  // Before identity_, which refers to it.
   std::unique_ptr<Connection> connection_;
   IdentityReader identity_;
+  RightsReader rights_;
   const std::shared_ptr<OwnRollbacks> own_rollbacks_;  // Of the resource, whichever lives longer.
 };
 

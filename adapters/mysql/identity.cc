@@ -31,10 +31,12 @@ Evidence WithPreparer(const Evidence& server, const Preparer& preparer) {
          std::to_string(preparer.server_started);
 }
 
-VoteEvidence ParseEvidence(const Evidence& evidence) {
+VoteEvidence ParseEvidence(const Evidence& whole) {
+  Evidence evidence = whole;
+  const Holder holder = TakeHolder(&evidence);
   size_t at = evidence.rfind(kPreparer);
-  if (at == std::string::npos) return {.server = evidence};
-  VoteEvidence parsed{.server = evidence.substr(0, at)};
+  if (at == std::string::npos) return {.server = evidence, .holder = holder};
+  VoteEvidence parsed{.server = evidence.substr(0, at), .holder = holder};
   const char* end = evidence.data() + evidence.size();
   Preparer preparer;
   auto id = std::from_chars(evidence.data() + at + std::string_view(kPreparer).size(), end,

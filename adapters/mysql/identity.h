@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "adapters/common/app_held.h"
 #include "adapters/mysql/connection.h"
 #include "adapters/mysql/detached.h"
 #include "adapters/resource_manager.h"
@@ -18,11 +19,13 @@ namespace assent::adapters::mysql {
 // one. A replica copies the table; that it is one is checked apart (finish.h).
 inline constexpr char kIdentityTable[] = "assent_identity";
 
-// The evidence of a vote on MariaDB also names the connection that prepared, so that a finisher can
-// tell when it is gone (detached.h): "id=<identity> conn=<connection id>@<start of the server>".
+// The evidence of a vote also names the connection that prepared, where the branch stays tied to
+// it, so that a finisher can tell when it is gone (detached.h), and says whether the application
+// holds it: "id=<identity> conn=<connection id>@<start of the server> app=finishes".
 struct VoteEvidence {
-  Evidence server;
+  Evidence server;  // Empty: it was no vote (FinishSession::SessionEvidence, or none at all).
   std::optional<Preparer> preparer;
+  Holder holder = Holder::kAgent;
 };
 Evidence WithPreparer(const Evidence& server, const Preparer& preparer);
 // Evidence of a scan, or none at all, has no preparer.

@@ -90,7 +90,7 @@ std::variant<std::unique_ptr<MysqlWorkSession>, WorkError> MysqlWorkSession::Ope
                      .session_lost = true};
   }
   session->evidence_ = *std::move(evidence);
-  if (session->facts().flavour == Flavour::kMariadb) {
+  if (session->AttachedWhenPrepared()) {
     session->evidence_ =
         WithPreparer(session->evidence_, {.connection_id = session->facts().connection_id,
                                           .server_started = session->facts().server_started});

@@ -87,7 +87,7 @@ std::string ConnectionText(const ConnectOptions& options, Purpose purpose) {
   if (work) {
     settings += " -c trace_notify=on -c client_min_messages=debug1";  // See Notices.
   } else {
-    settings += " -c client_min_messages=error";
+    settings += " -c client_min_messages=warning";  // See Notices.
   }
 
   // libpq counts in seconds, and takes 1 for 2.
@@ -179,20 +179,26 @@ Outcome<pqxx::result> Connection::RunOne(const std::string& sql,
   });
 }
 
+std::string FactsColumns() {
+  return "current_setting('server_version_num')::int, pg_is_in_recovery(),"
+         " (SELECT system_identifier FROM pg_control_system()),"
+         " (SELECT oid FROM pg_database WHERE datname = current_database()),"
+         // The timeline that is written now: the first 8 hexadecimal digits of the file's name.
+         " CASE WHEN pg_is_in_recovery() THEN '0'"
+         " ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END";
+}
+
+ServerFacts FactsOf(const pqxx::row& row) {
+  return {.version = std::atoi(row[0].c_str()),
+          .in_recovery = std::string_view(row[1].c_str()) == "t",
+          .identity = {.system = row[2].c_str(), .database = row[3].c_str()},
+          .timeline = static_cast<uint32_t>(std::strtoul(row[4].c_str(), nullptr, 16))};
+}
+
 Outcome<ServerFacts> Connection::Facts() {
-  Outcome<pqxx::result> answer =
-      Run("SELECT current_setting('server_version_num')::int, pg_is_in_recovery(),"
-          " (SELECT system_identifier FROM pg_control_system()),"
-          " (SELECT oid FROM pg_database WHERE datname = current_database()),"
-          // The timeline that is written now: the first 8 hexadecimal digits of the file's name.
-          " CASE WHEN pg_is_in_recovery() THEN '0'"
-          " ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END");
+  Outcome<pqxx::result> answer = Run("SELECT " + FactsColumns());
   if (auto* failure = std::get_if<Failure>(&answer)) return *failure;
-  const pqxx::row row = std::get<pqxx::result>(answer).front();
-  return ServerFacts{.version = std::atoi(row[0].c_str()),
-                     .in_recovery = std::string_view(row[1].c_str()) == "t",
-                     .identity = {.system = row[2].c_str(), .database = row[3].c_str()},
-                     .timeline = static_cast<uint32_t>(std::strtoul(row[4].c_str(), nullptr, 16))};
+  return FactsOf(std::get<pqxx::result>(answer).front());
 }
 
 void Connection::Cancel() {

@@ -40,6 +40,11 @@ struct ServerFacts {
   uint32_t timeline = 0;  // Where it writes; 0 in recovery.
 };
 
+// What to select, and how to read it from the first columns of a row.
+std::string FactsColumns();
+ServerFacts FactsOf(const pqxx::row& row);
+inline constexpr int kFactsColumns = 5;
+
 // xid8 and pg_current_xact_id_if_assigned() came with this version.
 inline constexpr int kVersionMin = 130000;
 

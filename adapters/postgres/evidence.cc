@@ -1,6 +1,7 @@
 #include "adapters/postgres/evidence.h"
 
 #include <charconv>
+#include <string_view>
 
 namespace assent::adapters::postgres {
 namespace {
@@ -30,18 +31,23 @@ std::string ToString(const ServerIdentity& identity) {
 }
 
 std::string ToString(const XidEvidence& evidence) {
-  return "xid=" + std::to_string(evidence.xid) + " " + ToString(evidence.identity) +
-         " tli=" + std::to_string(evidence.timeline);
+  return WithHolder("xid=" + std::to_string(evidence.xid) + " " + ToString(evidence.identity) +
+                        " tli=" + std::to_string(evidence.timeline),
+                    evidence.holder);
 }
 
-std::optional<XidEvidence> ParseEvidence(std::string_view text) {
+std::optional<XidEvidence> ParseEvidence(const std::string& whole) {
+  std::string unmarked = whole;
+  const Holder holder = TakeHolder(&unmarked);
+  std::string_view text = unmarked;
   auto xid = TakeNumber(text, "xid=");
   auto system = TakeNumber(text, " sys=");
   auto database = TakeNumber(text, " db=");
   auto timeline = TakeNumber(text, " tli=");
   if (!xid || !system || !database || !timeline || !text.empty()) return std::nullopt;
   XidEvidence evidence{
-      .identity = {.system = std::string(*system), .database = std::string(*database)}};
+      .identity = {.system = std::string(*system), .database = std::string(*database)},
+      .holder = holder};
   if (!ReadNumber(*xid, evidence.xid) || !ReadNumber(*timeline, evidence.timeline)) {
     return std::nullopt;
   }

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
+
+#include "adapters/common/app_held.h"
 
 namespace assent::adapters::postgres {
 
@@ -18,7 +19,8 @@ struct ServerIdentity {
 };
 std::string ToString(const ServerIdentity& identity);
 
-// "xid=<64-bit xid> sys=<system identifier> db=<oid> tli=<timeline>"
+// "xid=<64-bit xid> sys=<system identifier> db=<oid> tli=<timeline>", and for app-held branches
+// what WithHolder adds.
 //
 // The timeline, since a failover or restore that loses the end of the log gives lost xids to other
 // transactions: what the server then says of the xid may be about another transaction.
@@ -26,12 +28,13 @@ struct XidEvidence {
   uint64_t xid = 0;
   ServerIdentity identity;
   uint32_t timeline = 0;
+  Holder holder = Holder::kAgent;
 
   bool operator==(const XidEvidence&) const = default;
 };
 std::string ToString(const XidEvidence& evidence);
 // Nothing for any other text.
-std::optional<XidEvidence> ParseEvidence(std::string_view text);
+std::optional<XidEvidence> ParseEvidence(const std::string& text);
 
 // pg_prepared_xacts shows 32 bits of the xid. The full one is the one nearest to `next_xid` (64
 // bits, read at about the same time): the server keeps all live xids within 2^31 of the next.

@@ -6,14 +6,23 @@
 #include "adapters/common/xid.h"
 #include "adapters/postgres/classify.h"
 #include "adapters/postgres/evidence.h"
+#include "adapters/postgres/look_up.h"
+#include "adapters/postgres/owner.h"
 #include "base/mutant.h"
 
 namespace assent::adapters::postgres {
 namespace {
 
+constexpr char kDenied[] = "42501";
+
 FinishAnswer NoEffect(FinishAnswer answer) {
   answer.no_effect = true;
   return answer;
+}
+
+Status ToStatus(const std::string& what, const Failure& failure) {
+  std::string text = what + failure.Text();
+  return failure.code == kDenied ? PermissionDenied(std::move(text)) : Unavailable(std::move(text));
 }
 
 }  // namespace
@@ -61,9 +70,18 @@ FinishAnswer PostgresFinishSession::Do(const Task& task) {
   if (connection_->lost()) {
     return NoEffect(Answer(task, Finish::kTransient, "the session was lost before; open another"));
   }
-  auto answer = connection_->Run(
+  const std::string verb =
       (task.decision == Decision::kCommit ? "COMMIT PREPARED " : "ROLLBACK PREPARED ") +
-      PostgresLiteral(task.gid));
+      PostgresLiteral(task.gid);
+  auto answer = connection_->Run(verb);
+  if (auto* denied = std::get_if<Failure>(&answer); denied && denied->code == kDenied) {
+    auto missing = BecomeOwner(task.gid);
+    if (auto* failure = std::get_if<Failure>(&missing)) return NoEffect(AskAgain(task, *failure));
+    if (const std::string& grant = std::get<std::string>(missing); !grant.empty()) {
+      return NoEffect(Answer(task, Finish::kRefused, denied->Text() + "; " + grant, kDenied));
+    }
+    answer = connection_->Run(verb);
+  }
   if (std::holds_alternative<pqxx::result>(answer)) {
     return Answer(task, Finish::kDone, "done");
   }
@@ -89,17 +107,53 @@ FinishAnswer PostgresFinishSession::Do(const Task& task) {
   return AskAgain(task, failure);
 }
 
+Outcome<std::string> PostgresFinishSession::BecomeOwner(const Gid& gid) {
+  auto answer =
+      connection_->Run("SELECT quote_ident(owner), owner = session_user, " + MayBecome("owner") +
+                       ", " + GrantNeeded("owner") +
+                       " FROM pg_prepared_xacts WHERE database = current_database() AND gid = " +
+                       PostgresLiteral(gid));
+  if (auto* failure = std::get_if<Failure>(&answer)) return *failure;
+  const pqxx::result& owner = std::get<pqxx::result>(answer);
+  if (owner.empty()) return std::string();
+  const auto text = [&owner](int column) { return std::string(owner[0][column].c_str()); };
+  if (text(2) != "t") {
+    return text(3).empty() ? "its owner is a role that was dropped: a superuser must end it"
+                           : "its owner is a role that this user is no member of: " + text(3);
+  }
+  if (text(1) == "t") {
+    if (auto failure = BecomeSelf()) return *failure;
+    return std::string();
+  }
+  if (MutantOn(Mutant::kOwnerIgnored)) return std::string();
+  answer = connection_->Run("SET ROLE " + text(0));
+  if (auto* failure = std::get_if<Failure>(&answer)) return *failure;
+  role_ = text(0);
+  return std::string();
+}
+
+std::optional<Failure> PostgresFinishSession::BecomeSelf() {
+  if (role_.empty()) return std::nullopt;
+  auto answer = connection_->Run("RESET ROLE");
+  if (auto* failure = std::get_if<Failure>(&answer)) return *failure;
+  role_.clear();
+  return std::nullopt;
+}
+
 Outcome<std::string> PostgresFinishSession::WhyNotPrimary() {
+  if (auto failure = BecomeSelf()) return *failure;
   auto facts = connection_->Facts();
   if (auto* failure = std::get_if<Failure>(&facts)) return *failure;
   server_ = std::get<ServerFacts>(facts);
-  // A standby lists nothing, whatever its primary holds. A primary never turns into a standby
-  // under a live session, so what is asked after this is the primary's word.
-  if (server_.in_recovery && !MutantOn(Mutant::kStandbyTrusted)) {
-    return "the server (" + ToString(server_.identity) +
-           ") is a standby: what it lacks proves nothing";
-  }
-  return std::string();
+  return WhyStandby();
+}
+
+// A standby lists nothing, whatever its primary holds. A primary never turns into a standby under a
+// live session, so what is asked after this is the primary's word.
+std::string PostgresFinishSession::WhyStandby() const {
+  if (!server_.in_recovery || MutantOn(Mutant::kStandbyTrusted)) return "";
+  return "the server (" + ToString(server_.identity) +
+         ") is a standby: what it lacks proves nothing";
 }
 
 FinishAnswer PostgresFinishSession::ExplainAbsence(const Task& task) {
@@ -175,6 +229,15 @@ FinishAnswer PostgresFinishSession::WithoutStatus(const Task& task, const std::s
   if (task.decision == Decision::kAbort && task.evidence.empty()) {
     return Answer(task, Finish::kDone, detail + "; so it never voted yes", "42704");
   }
+  const auto evidence = ParseEvidence(task.evidence);
+  const Holder holder = evidence ? evidence->holder : Holder::kAgent;
+  if (task.decision == Decision::kCommit && holder == Holder::kAppFinishes) {
+    return Answer(task, Finish::kDone, detail + "; its application was to commit it", "42704");
+  }
+  if (task.decision == Decision::kAbort && holder != Holder::kAgent) {
+    return Answer(task, Finish::kDone, detail + "; its application may roll it back by itself",
+                  "42704");
+  }
   return Answer(task, Finish::kHazard, detail + "; nothing tells whether it was committed",
                 "42704");
 }
@@ -184,8 +247,7 @@ Result<std::vector<PreparedBranch>> PostgresFinishSession::Recover() {
   if (connection_->lost()) return Unavailable(what + "the session was lost before; open another");
   auto why = WhyNotPrimary();
   if (auto* failure = std::get_if<Failure>(&why)) {
-    if (failure->code == "42501") return PermissionDenied(what + failure->Text());
-    return Unavailable(what + failure->Text());
+    return ToStatus(what, *failure);
   }
   if (const std::string& problem = std::get<std::string>(why); !problem.empty()) {
     connection_->Drop();  // Its name may lead to the new primary.
@@ -198,7 +260,7 @@ Result<std::vector<PreparedBranch>> PostgresFinishSession::Recover() {
       " FROM pg_prepared_xacts"
       " WHERE database = current_database() AND starts_with(gid, 'assent:" +
       cluster_ + ".')");
-  if (auto* failure = std::get_if<Failure>(&answer)) return Unavailable(what + failure->Text());
+  if (auto* failure = std::get_if<Failure>(&answer)) return ToStatus(what, *failure);
   std::vector<PreparedBranch> branches;
   for (const pqxx::row& row : std::get<pqxx::result>(answer)) {
     auto gid = ParseGid(row[0].c_str());
@@ -212,6 +274,63 @@ Result<std::vector<PreparedBranch>> PostgresFinishSession::Recover() {
                         .age = std::chrono::seconds(std::strtoll(row[3].c_str(), nullptr, 10))});
   }
   return branches;
+}
+
+Result<std::vector<PrepareAnswer>> PostgresFinishSession::LookUp(
+    const std::vector<AppHeldBranch>& branches) {
+  const std::string what = "look-up of prepared branches on " + resource_ + ": ";
+  if (connection_->lost()) return Unavailable(what + "the session was lost before; open another");
+  if (auto failure = BecomeSelf()) return ToStatus(what, *failure);
+  auto answer = connection_->Run(LookUpText(branches));
+  if (auto* failure = std::get_if<Failure>(&answer)) return ToStatus(what, *failure);
+  const Look look = ReadLook(std::get<pqxx::result>(answer));
+  server_ = look.server;
+  if (std::string why = WhyStandby(); !why.empty()) {
+    connection_->Drop();  // Its name may lead to the new primary.
+    return Unavailable(what + why);
+  }
+  if (look.synchronous) {
+    if (Status confirmed = ConfirmReplicated(); !confirmed.ok()) return confirmed;
+  }
+  std::vector<PrepareAnswer> votes;
+  for (const AppHeldBranch& branch : branches) {
+    votes.push_back(VoteOf(branch, look, cluster_, resource_));
+  }
+  return votes;
+}
+
+// A branch is listed before its PREPARE has waited for the standby, and stays listed when that wait
+// was broken off, which its application hears as a warning only. So we write something behind it
+// and wait for that. (An empty transaction would not wait.)
+Status PostgresFinishSession::ConfirmReplicated() {
+  const std::string what = "waiting for the synchronous standby of " + resource_ + ": ";
+  connection_->ForgetReports();
+  auto answer = connection_->Run("SELECT pg_logical_emit_message(true, 'assent', '')");
+  if (auto* failure = std::get_if<Failure>(&answer)) return ToStatus(what, *failure);
+  if (!connection_->reports().unreplicated) return Ok();
+  connection_->Drop();
+  return Unavailable(what + "broken off; what was prepared may be lost by a failover");
+}
+
+Evidence PostgresFinishSession::SessionEvidence(const AppHeldBranch&) {
+  return {};  // A prepared branch has left its session.
+}
+
+Status PostgresFinishSession::CheckRole(const std::string& role) {
+  const std::string what = "role \"" + role + "\" on " + resource_ + ": ";
+  if (role.empty()) return Ok();
+  if (connection_->lost()) return Unavailable(what + "the session was lost before; open another");
+  if (auto failure = BecomeSelf()) return ToStatus(what, *failure);
+  auto answer =
+      connection_->RunOne("SELECT " + MayBecome("rolname") + ", " + GrantNeeded("rolname") +
+                              " FROM pg_roles WHERE rolname = $1",
+                          {role.c_str()});
+  if (auto* failure = std::get_if<Failure>(&answer)) return ToStatus(what, *failure);
+  const pqxx::result& found = std::get<pqxx::result>(answer);
+  if (found.empty()) return InvalidArgument(what + "there is none");
+  if (std::string_view(found[0][0].c_str()) == "t") return Ok();
+  return InvalidArgument(what +
+                         "only its members can end what it prepares: " + found[0][1].c_str());
 }
 
 }  // namespace assent::adapters::postgres

@@ -42,6 +42,10 @@ class PostgresFinishSession final : public FinishSession {
   FinishAnswer Commit(const Gid& gid, const Evidence& evidence, JournalWord journal) override;
   FinishAnswer Rollback(const Gid& gid, const Evidence& evidence) override;
   Result<std::vector<PreparedBranch>> Recover() override;
+  // One round trip for any number of branches; two where commits wait for a synchronous standby.
+  Result<std::vector<PrepareAnswer>> LookUp(const std::vector<AppHeldBranch>& branches) override;
+  Evidence SessionEvidence(const AppHeldBranch& branch) override;
+  Status CheckRole(const std::string& role) override;
 
  private:
   // One verb on one gid, as it goes through the functions below.
@@ -62,12 +66,22 @@ class PostgresFinishSession final : public FinishSession {
                       const std::string& code = "") const;
   FinishAnswer AskAgain(const Task& task, const Failure& failure) const;
 
+  // SET ROLE to the role that owns the branch, and back. The role stays until another is needed:
+  // branches of one application come one after the other. What BecomeOwner returns is what is
+  // missing; empty: it is done, or the branch is not listed any more.
+  Outcome<std::string> BecomeOwner(const Gid& gid);
+  std::optional<Failure> BecomeSelf();
+
   // Why nothing may be concluded from what this server lacks; empty: it may.
   Outcome<std::string> WhyNotPrimary();
+  std::string WhyStandby() const;
+  // UNAVAILABLE unless the synchronous standby has all that was written up to now.
+  Status ConfirmReplicated();
 
   const std::string cluster_;
   const std::string resource_;
   std::unique_ptr<Connection> connection_;
+  std::string role_;    // Current, quoted; empty: the user's own.
   ServerFacts server_;  // Once WhyNotPrimary() has asked.
 };
 
