@@ -5,6 +5,7 @@
 
 #include "client/assent.h"
 #include "tests/support/assent_processes.h"
+#include "tests/support/certificates.h"
 #include "tests/support/mariadb_server.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
@@ -19,28 +20,6 @@ using test_support::TempDir;
 using test_support::TomlString;
 
 constexpr const char* kCluster = "shapes";
-
-// An authority, and one certificate for 127.0.0.1 that servers and clients share.
-void MakeCertificates(const TempDir& dir) {
-  const std::vector<std::vector<std::string>> commands = {
-      {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-       "-days", "2", "-subj", "/CN=test authority", "-keyout", dir.File("ca.key"), "-out",
-       dir.File("ca.pem")},
-      {"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-       "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout",
-       dir.File("node.key"), "-out", dir.File("node.csr")},
-      {"openssl", "x509", "-req", "-in", dir.File("node.csr"), "-CA", dir.File("ca.pem"), "-CAkey",
-       dir.File("ca.key"), "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out",
-       dir.File("node.pem")},
-      {"chmod", "600", dir.File("node.key")},
-  };
-  for (auto argv : commands) {
-    argv[0] = "/usr/bin/" + argv[0];
-    auto finished = test_support::Run(argv, {}, {}, dir.File("openssl.log"), seconds(20));
-    ASSERT_TRUE(finished.ok()) << finished.status().ToString();
-    ASSERT_TRUE(finished->status.ok()) << finished->output;
-  }
-}
 
 struct Shape {
   std::unique_ptr<test_support::PostgresServer> postgres;
@@ -137,8 +116,7 @@ TEST(Topology, OneAgentServesBothDatabasesOnAUnixSocket) {
 
 TEST(Topology, MutualTlsEverywhere) {
   TempDir dir;
-  MakeCertificates(dir);
-  if (HasFatalFailure()) return;
+  ASSERT_TRUE(test_support::MakeCertificates(dir).ok());
   Shape shape;
   Build(dir,
         {{"tls_ca_file", TomlString(dir.File("ca.pem"))},
