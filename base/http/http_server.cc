@@ -122,7 +122,11 @@ Status CheckAddress(const std::string& option, const std::string& address, bool 
                            "\": monitors can't reach a unix socket; write HOST:PORT, or nothing "
                            "to have no such pages");
   }
-  return rpc::CheckListenAddress(option, address, has_tls);
+  Status status = rpc::CheckListenAddress(option, address, has_tls);
+  if (status.code() != Code::kInvalidArgument) return status;
+  return InvalidArgument(option + " \"" + address +
+                         "\": not an address; write HOST:PORT with a port up to 65535 or "
+                         "[IPv6]:PORT, or nothing to have no such pages");
 }
 
 class Server::Impl {

@@ -24,6 +24,7 @@ namespace {
 using test_support::HttpGet;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A connection that says what it is told, and nothing more.
 class RawConnection {
@@ -92,6 +93,10 @@ TEST(CheckAddressTest, OffLoopbackOrCertificates) {
   EXPECT_THAT(open.message(), AllOf(HasSubstr("http_listen \"0.0.0.0:7402\""),
                                     HasSubstr("no certificate"), HasSubstr("tls_cert_file")));
   EXPECT_TRUE(CheckAddress("http_listen", "0.0.0.0:7402", true).ok());
+  const Status nonsense = CheckAddress("http_listen", "7402", true);
+  EXPECT_EQ(nonsense.code(), Code::kInvalidArgument);
+  EXPECT_THAT(nonsense.message(), AllOf(HasSubstr("http_listen \"7402\""), HasSubstr("HOST:PORT"),
+                                        Not(HasSubstr("unix:"))));
   const Status unix_socket = CheckAddress("http_listen", "unix:/run/x.sock", true);
   EXPECT_EQ(unix_socket.code(), Code::kInvalidArgument);
   EXPECT_THAT(unix_socket.message(), HasSubstr("HOST:PORT"));
