@@ -53,7 +53,7 @@ class AgentLinks::Link final : public AgentOutbox {
   }
   // Writes what gathers until the link is closed.
   void WriteUntilClosed(grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::AgentMessage>& stream,
-                        std::chrono::milliseconds heartbeat) {
+                        std::chrono::milliseconds heartbeat, rpc::LinkMetrics& metrics) {
     while (true) {
       std::vector<AgentOutput> batches = outgoing_.DrainUntil(clock_.Now() + heartbeat);
       if (batches.empty() && outgoing_.closed()) return;
@@ -61,9 +61,8 @@ class AgentLinks::Link final : public AgentOutbox {
       if (messages.empty()) messages.emplace_back();
       messages.back().set_heartbeat(true);
       for (const v1::CoordinatorMessage& message : messages) {
-        if (stream.Write(message)) continue;
-        Cancel();
-        return;
+        if (!stream.Write(message)) return Cancel();
+        metrics.Sent(message);
       }
     }
   }
@@ -120,7 +119,7 @@ grpc::Status AgentLinks::Connect(
       v1::CoordinatorMessage welcome = ToProto(std::get<AgentWelcome>(answer));
       welcome.mutable_welcome()->set_version(std::string(Version()));
       std::thread writer([&] {
-        if (stream->Write(welcome)) link->WriteUntilClosed(*stream, times_.heartbeat);
+        if (stream->Write(welcome)) link->WriteUntilClosed(*stream, times_.heartbeat, metrics_);
       });
       ReadUntilClosed(*link, id, *stream);
       driver_.Post(LinkClosed{id});
@@ -142,6 +141,7 @@ void AgentLinks::ReadUntilClosed(
   v1::AgentMessage message;
   while (stream.Read(&message)) {
     link.Heard();
+    metrics_.Received(message);
     ReadInput read = FromProto(message);
     for (const std::string& problem : read.problems) {
       LogWarning("agent_message_unreadable", {{"link", id}, {"problem", problem}});

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/inbox.h"
 #include "base/mutex.h"
+#include "base/rpc/link_metrics.h"
 #include "coordinator/server/driver.h"
 
 namespace assent::coordinator {
@@ -33,6 +34,8 @@ class AgentLinks final : public v1::AgentLink::Service {
       grpc::ServerContext* context,
       grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::AgentMessage>* stream) override;
 
+  const rpc::LinkMetrics& metrics() const { return metrics_; }
+
  private:
   class Link;
 
@@ -43,6 +46,7 @@ class AgentLinks final : public v1::AgentLink::Service {
   Driver& driver_;
   const Clock& clock_;
   const LinkTimes times_;
+  rpc::LinkMetrics metrics_;
   std::atomic<LinkId> next_id_{1};
 
   Mutex mutex_;

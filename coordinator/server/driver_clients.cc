@@ -84,6 +84,7 @@ void Driver::On(BeginCall& call) {
   live.deadline = now_ + timeout;
   live.deadline_timer = timers_.Add(live.deadline, {TimerKind::kDeadline, gtrid});
   live_.emplace(gtrid, std::move(live));
+  metrics_.begun.Add();
   if (!call.client_key.empty()) live_keys_.emplace(std::move(call.client_key), gtrid);
   ASSENT_FAILPOINT("coord.begin.before_reply");
   call.reply(BeginAnswer{.gtrid = std::move(gtrid), .remaining = timeout});
@@ -107,6 +108,7 @@ void Driver::On(CommitCall& call) {
   }
   const bool first = live.core.phase() == TwoPhase::Phase::kActive;
   if (first) live.prepare_deadline = now_ + limits_.prepare_timeout;
+  if (first) live.commit_asked = now_;
   live.committers.push_back({call.wait_for_applied, std::move(call.reply)});
   Deliver(call.gtrid, CommitAsked{});
   // Settled at once if it had no branches.
