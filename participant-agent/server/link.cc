@@ -209,6 +209,7 @@ grpc::Status Link::Converse() {
     heard.clear_welcome();
     do {
       heard_ = std::chrono::steady_clock::now();
+      metrics_.Received(heard);
       const bool only_heartbeat = heard.registered_size() == 0 && heard.prepares_size() == 0 &&
                                   heard.finishes_size() == 0 && heard.answers_size() == 0 &&
                                   heard.forget_size() == 0 && !heard.has_leadership();
@@ -248,6 +249,7 @@ void Link::WriteUntilClosed(Stream& stream) {
       piece.set_heartbeat(true);
       StopBefore(piece);
       if (!stream.Write(piece)) return;
+      metrics_.Sent(piece);
       StopAfter(piece);
     }
   }

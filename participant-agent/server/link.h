@@ -17,6 +17,7 @@
 #include "assent/v1/agent_link.grpc.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/rpc/link_metrics.h"
 #include "participant-agent/server/events.h"
 
 namespace assent::agent {
@@ -47,6 +48,7 @@ class Link {
 
   void Stop() EXCLUDES(mutex_);
   const std::string& target() const { return target_; }
+  const rpc::LinkMetrics& metrics() const { return metrics_; }
 
   // What waits to be written; more is dropped (and repeated by whoever needs it).
   static constexpr size_t kOutgoingItemsMax = 100'000;
@@ -69,6 +71,7 @@ class Link {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::AgentLink::Stub> stub_;
   std::atomic<MonotonicTime> heard_;
+  rpc::LinkMetrics metrics_;
 
   Mutex mutex_;
   CondVar changed_;
