@@ -7,8 +7,10 @@ constexpr const char* kSchema = "CREATE TABLE kept (id VARCHAR(64) PRIMARY KEY)"
 
 std::unique_ptr<Deployment> SystemTest::house_;
 
-void SystemTest::SetUpTestSuite() {
-  auto house = Deployment::Start();
+void SystemTest::SetUpTestSuite() { StartHouse({}); }
+
+void SystemTest::StartHouse(const test_support::DeploymentOptions& options) {
+  auto house = Deployment::Start(options);
   ASSERT_TRUE(house.ok()) << house.status().ToString();
   house_ = std::move(*house);
   ASSERT_TRUE(house_->postgres().Execute(kSchema).ok());

@@ -23,6 +23,9 @@ class SystemTest : public testing::Test {
   static void TearDownTestSuite();
   void SetUp() override;
 
+  // For suites that want other settings than the usual ones: instead of SetUpTestSuite.
+  static void StartHouse(const test_support::DeploymentOptions& options);
+
   static Deployment& House() { return *house_; }
   static client::Client Coordinators();
   static client::Agent PostgresAgent();

@@ -9,6 +9,7 @@
 #include "tests/support/mariadb_server.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
+#include "tests/support/scrape.h"
 #include "tests/support/temp_dir.h"
 
 namespace assent::system_tests {
@@ -134,6 +135,20 @@ TEST(Topology, MutualTlsEverywhere) {
   auto agent = client::Agent::Connect({.endpoint = shape.agent->endpoint(), .tls = tls});
   ASSERT_TRUE(agent.ok()) << agent.status().ToString();
   CommitOneInBoth(shape, *coordinators, *agent);
+
+  // The pages stay on loopback, and have the same certificates as every other door.
+  for (const std::string& endpoint :
+       {shape.coordinator->http_endpoint(), shape.agent->http_endpoint()}) {
+    auto page = test_support::HttpGet(
+        endpoint, "/metrics",
+        {.ca_file = tls.ca_file, .cert_file = tls.cert_file, .key_file = tls.key_file});
+    ASSERT_TRUE(page.ok()) << page.status().ToString();
+    EXPECT_THAT(page->body, testing::HasSubstr("assent_build_info"));
+    EXPECT_FALSE(test_support::HttpGet(endpoint, "/metrics").ok());
+    EXPECT_FALSE(test_support::HttpGet(endpoint, "/metrics",
+                                       {.ca_file = tls.ca_file, .cert_file = {}, .key_file = {}})
+                     .ok());
+  }
 
   // Whoever has no certificate is not let in, in clear text or under TLS.
   for (const client::TlsOptions& wrong :
