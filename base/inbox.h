@@ -2,6 +2,7 @@
 // has gathered, which is how batches form here: never by waiting.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <utility>
@@ -23,6 +24,7 @@ class Inbox {
     MutexLock lock(mutex_);
     if (closed_) return false;
     items_.push_back(std::move(item));
+    size_.store(items_.size(), std::memory_order_relaxed);
     if (items_.size() == 1) changed_.NotifyOne();
     return true;
   }
@@ -32,6 +34,7 @@ class Inbox {
     MutexLock lock(mutex_);
     if (closed_ || items_.size() >= bound_) return false;
     items_.push_back(std::move(item));
+    size_.store(items_.size(), std::memory_order_relaxed);
     if (items_.size() == 1) changed_.NotifyOne();
     return true;
   }
@@ -43,12 +46,14 @@ class Inbox {
     while (items_.empty() && !closed_) {
       if (!changed_.WaitUntil(mutex_, deadline)) break;
     }
+    size_.store(0, std::memory_order_relaxed);
     return std::exchange(items_, {});
   }
 
   std::vector<T> Drain() EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     while (items_.empty() && !closed_) changed_.Wait(mutex_);
+    size_.store(0, std::memory_order_relaxed);
     return std::exchange(items_, {});
   }
 
@@ -64,16 +69,15 @@ class Inbox {
     return closed_;
   }
 
-  size_t size() EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    return items_.size();
-  }
+  // How many wait, without the lock: whoever watches the queue must not delay it.
+  size_t size() const { return size_.load(std::memory_order_relaxed); }
 
  private:
   const size_t bound_;
   Mutex mutex_;
   CondVar changed_;
   std::vector<T> items_ GUARDED_BY(mutex_);
+  std::atomic<size_t> size_{0};  // Of items_; written under the mutex.
   bool closed_ GUARDED_BY(mutex_) = false;
 };
 

@@ -50,7 +50,8 @@ Status LocalEngine::Start(Executor& spares) {
                                 .cluster = options_.cluster,
                                 .node_id = options_.node_id,
                                 .cluster_uuid = options_.cluster_uuid,
-                                .segment_bytes = options_.segment_bytes};
+                                .segment_bytes = options_.segment_bytes,
+                                .observer = options_.observer};
   Result<std::unique_ptr<LogStore>> store = LogStore::Open(
       disk_, std::move(store_options), spares, [this](const Status& s) { Die(s); }, &recovered_);
   if (!store.ok()) return store.status();

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "txlog/decision_log.h"
+#include "txlog/log_observer.h"
 #include "txlog/storage/disk.h"
 #include "txlog/storage/format.h"
 
@@ -29,6 +30,9 @@ struct LocalLogOptions {
   uint64_t segment_bytes = 16 << 20;
   // Ask for a snapshot once so many bytes of log stand behind the last one.
   uint64_t snapshot_after_bytes = 64 << 20;
+
+  // Told of each forced write; must outlive the log. Null: nobody is.
+  LogObserver* observer = nullptr;
 
   // Where the files really are; must outlive the log. Null: the real disk.
   Disk* disk = nullptr;

@@ -147,20 +147,21 @@ Status CheckListenAddress(const std::string& option, const std::string& address,
                             at->port);
 }
 
+Status CheckCanListen(const std::string& option, const std::string& address, bool has_tls) {
+  if (Status status = CheckListenAddress(option, address, has_tls); !status.ok()) return status;
+  const Listener listener{.option = option, .address = address, .credentials = nullptr};
+  return address.starts_with(kUnixScheme) ? TryUnix(listener, address.substr(kUnixScheme.size()))
+                                          : TryTcp(listener, *Split(address));
+}
+
 Result<std::unique_ptr<grpc::Server>> StartServer(grpc::ServerBuilder& builder,
                                                   std::vector<Listener>& listeners) {
   // Otherwise the kernel deals connections out between two processes on one port.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   for (Listener& listener : listeners) {
-    const std::string& address = listener.address;
-    Status status = CheckListenAddress(listener.option, address, listener.has_tls);
-    if (status.ok()) {
-      status = address.starts_with(kUnixScheme)
-                   ? TryUnix(listener, address.substr(kUnixScheme.size()))
-                   : TryTcp(listener, *Split(address));
-    }
+    Status status = CheckCanListen(listener.option, listener.address, listener.has_tls);
     if (!status.ok()) return status;
-    builder.AddListeningPort(address, listener.credentials, &listener.port);
+    builder.AddListeningPort(listener.address, listener.credentials, &listener.port);
   }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server) return server;

@@ -22,6 +22,10 @@ inline constexpr size_t kUnixPathBytesMax = 107;
 // Messages begin with `option`, the name of the option that holds the address.
 Status CheckListenAddress(const std::string& option, const std::string& address, bool has_tls);
 
+// As above, and whether this process can listen there now. ALREADY_EXISTS: another process does;
+// FAILED_PRECONDITION: the address is not ours, the directory does not exist, permission.
+Status CheckCanListen(const std::string& option, const std::string& address, bool has_tls);
+
 struct Listener {
   std::string option;  // For messages.
   std::string address;
@@ -31,8 +35,7 @@ struct Listener {
 };
 
 // Adds the listeners to `builder` and starts the server. A stale unix socket file is replaced.
-// Errors: those of CheckListenAddress; ALREADY_EXISTS: another process listens there;
-// FAILED_PRECONDITION: the address is not ours, the directory does not exist, permission.
+// Errors: those of CheckCanListen.
 Result<std::unique_ptr<grpc::Server>> StartServer(grpc::ServerBuilder& builder,
                                                   std::vector<Listener>& listeners);
 

@@ -10,19 +10,23 @@ namespace assent::coordinator {
 
 std::shared_ptr<AgentLink> AgentLink::Start(LinkId id, grpc::CallbackServerContext* context,
                                             Driver& driver, const Clock& clock,
+                                            rpc::LinkMetrics& metrics,
                                             std::function<void(AgentLink*)> gone) {
-  std::shared_ptr<AgentLink> link(new AgentLink(id, context, driver, clock, std::move(gone)));
+  std::shared_ptr<AgentLink> link(
+      new AgentLink(id, context, driver, clock, metrics, std::move(gone)));
   link->self_ = link;
   link->StartRead(&link->incoming_);
   return link;
 }
 
 AgentLink::AgentLink(LinkId id, grpc::CallbackServerContext* context, Driver& driver,
-                     const Clock& clock, std::function<void(AgentLink*)> gone)
+                     const Clock& clock, rpc::LinkMetrics& metrics,
+                     std::function<void(AgentLink*)> gone)
     : id_(id),
       peer_(context->peer()),
       driver_(driver),
       clock_(clock),
+      metrics_(metrics),
       gone_(std::move(gone)),
       heard_(clock.Now()),
       context_(context) {}
@@ -73,6 +77,7 @@ void AgentLink::Answered(Answer<AgentWelcome> answer) {
 }
 
 void AgentLink::ReadMessage() {
+  metrics_.Received(incoming_);
   ReadInput read = FromProto(incoming_);
   for (const std::string& problem : read.problems) {
     LogWarning("agent_message_unreadable", {{"link", id_}, {"problem", problem}});
@@ -129,6 +134,7 @@ void AgentLink::Write() {
 }
 
 void AgentLink::OnWriteDone(bool ok) {
+  if (ok) metrics_.Sent(outgoing_[written_ - 1]);
   {
     MutexLock lock(mutex_);
     said_ = clock_.Now();

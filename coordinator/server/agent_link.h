@@ -17,6 +17,7 @@
 #include "assent/v1/agent_link.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/rpc/link_metrics.h"
 #include "coordinator/server/driver.h"
 
 namespace assent::coordinator {
@@ -32,9 +33,10 @@ class AgentLink final : public AgentOutbox,
   static constexpr size_t kBatchesMax = 10'000;
 
   // For a stream that has just come in; `context` is that of its call. `gone` is called last, when
-  // the stream is over. `driver` and `clock` must outlive the stream.
+  // the stream is over. `driver`, `clock` and `metrics` must outlive the stream.
   static std::shared_ptr<AgentLink> Start(LinkId id, grpc::CallbackServerContext* context,
                                           Driver& driver, const Clock& clock,
+                                          rpc::LinkMetrics& metrics,
                                           std::function<void(AgentLink*)> gone);
 
   // AgentOutbox
@@ -49,7 +51,7 @@ class AgentLink final : public AgentOutbox,
 
  private:
   AgentLink(LinkId id, grpc::CallbackServerContext* context, Driver& driver, const Clock& clock,
-            std::function<void(AgentLink*)> gone);
+            rpc::LinkMetrics& metrics, std::function<void(AgentLink*)> gone);
 
   void OnReadDone(bool ok) override EXCLUDES(mutex_);
   void OnWriteDone(bool ok) override EXCLUDES(mutex_);
@@ -69,6 +71,7 @@ class AgentLink final : public AgentOutbox,
   const std::string peer_;
   Driver& driver_;
   const Clock& clock_;
+  rpc::LinkMetrics& metrics_;
   const std::function<void(AgentLink*)> gone_;
   std::atomic<MonotonicTime> heard_;
 

@@ -10,6 +10,7 @@
 #include "assent/v1/agent_link.grpc.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/rpc/link_metrics.h"
 #include "coordinator/server/agent_link.h"
 #include "coordinator/server/driver.h"
 
@@ -31,6 +32,8 @@ class AgentLinks final : public v1::AgentLink::CallbackService {
   grpc::ServerBidiReactor<v1::AgentMessage, v1::CoordinatorMessage>* Connect(
       grpc::CallbackServerContext* context) override EXCLUDES(mutex_);
 
+  const rpc::LinkMetrics& metrics() const { return metrics_; }
+
  private:
   void Watch() EXCLUDES(mutex_);
 
@@ -38,6 +41,7 @@ class AgentLinks final : public v1::AgentLink::CallbackService {
   const Clock& clock_;
   const LinkTimes times_;
   std::atomic<LinkId> next_id_{1};
+  rpc::LinkMetrics metrics_;
 
   Mutex mutex_;
   CondVar changed_;

@@ -62,6 +62,17 @@ void Driver::Handle(std::vector<DriverEvent> events) {
   if (dead_) return;
   FireTimers();
   agents_.Flush();
+  PublishGauges();
+}
+
+void Driver::PublishGauges() {
+  metrics_.live.Set(static_cast<int64_t>(live_.size()));
+  metrics_.unfinished.Set(static_cast<int64_t>(finishing_.size()));
+  metrics_.strays.Set(static_cast<int64_t>(table_.state().strays.size()));
+  metrics_.agents.Set(static_cast<int64_t>(agents_.links().size()));
+  metrics_.term.Set(static_cast<int64_t>(term_));
+  metrics_.leading.Set(Ready() && !dead_ ? 1 : 0);
+  metrics_.leader_reading.Set(leader_ && !Ready() ? 1 : 0);
 }
 
 void Driver::FireTimers() {
@@ -111,7 +122,9 @@ void Driver::On(const Timer& timer) {
 }
 
 void Driver::Propose(const Record& record, Term term, Proposal about) {
+  metrics_.Proposed(record);
   log_->Propose(codec_.Encode(record), term, [this, about = std::move(about)](txlog::Fate fate) {
+    metrics_.proposals_waiting.Add(-1);
     // What happens next is what applying answers. Durable alone decides nothing, so it is not even
     // worth an event.
     if (fate == txlog::Fate::kDurable && !MutantOn(Mutant::kActOnDurability)) return;
@@ -158,6 +171,7 @@ void Driver::ShutDown() {
   }
   forgetters_.clear();
   agents_.CloseAll(Unavailable("this coordinator is stopping"));
+  PublishGauges();
 }
 
 void Driver::Die(Status why) {

@@ -25,6 +25,7 @@
 #include "coordinator/server/abort_memory.h"
 #include "coordinator/server/agent_registry.h"
 #include "coordinator/server/codec.h"
+#include "coordinator/server/driver_metrics.h"
 #include "coordinator/server/limits.h"
 #include "coordinator/server/messages.h"
 #include "coordinator/server/timers.h"
@@ -51,6 +52,8 @@ class Driver final : public txlog::Listener {
   // links are closed.
   void Stop() { inbox_.Close(); }
   bool stopping() { return inbox_.closed(); }
+  const DriverMetrics& metrics() const { return metrics_; }
+  size_t queue_depth() const { return inbox_.size(); }
 
   // txlog::Listener: called on the log thread, posts.
   void OnSnapshot(txlog::Index index, txlog::Term term, std::string state) override;
@@ -86,6 +89,7 @@ class Driver final : public txlog::Listener {
     MonotonicTime begun{};
     MonotonicTime deadline{};
     MonotonicTime prepare_deadline{};
+    std::optional<MonotonicTime> commit_asked;
     std::optional<TimerQueue::Id> deadline_timer;
     std::optional<TimerQueue::Id> prepare_timer;
     std::vector<CommitWaiter> committers;
@@ -97,6 +101,8 @@ class Driver final : public txlog::Listener {
     PhaseTwo core;
     std::string label;
     MonotonicTime since{};
+    MonotonicTime told_since{};  // When this node began to tell the branches.
+    PhaseTwoShare share;
     Duration resend{};
     // Finishing it is worth a line in the log: it was found after a start, or had to be told again.
     bool recovering = false;
@@ -114,6 +120,7 @@ class Driver final : public txlog::Listener {
   // driver.cc
   void Handle(std::vector<DriverEvent> events);
   void FireTimers();
+  void PublishGauges();
   void On(const Timer& timer);
   void ShutDown();
   void Die(Status why);
@@ -231,6 +238,7 @@ class Driver final : public txlog::Listener {
   const std::function<void(Status)> on_fatal_;
   std::function<void(bool)> tell_serving_ = [](bool) {};
   Inbox<DriverEvent> inbox_;
+  DriverMetrics metrics_;  // Outlives finishing_, whose shares it holds.
 
   // Below: the driver thread only.
   txlog::DecisionLog* log_ = nullptr;

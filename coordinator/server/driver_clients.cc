@@ -143,6 +143,7 @@ void Driver::On(BeginCall& call) {
   BeginAnswer answer{.gtrid = gtrid, .remaining = timeout};
   if (!call.branches.empty()) answer.branches = RegisterAtBegin(live, call);
   live_.emplace(gtrid, std::move(live));
+  metrics_.begun.Add();
   if (!call.client_key.empty()) live_keys_.emplace(std::move(call.client_key), gtrid);
   ASSENT_FAILPOINT("coord.begin.before_reply");
   call.reply(std::move(answer));
@@ -202,6 +203,7 @@ void Driver::On(CommitCall& call) {
   }
   const bool first = live.core.phase() == TwoPhase::Phase::kActive;
   if (first) live.prepare_deadline = now_ + limits_.prepare_timeout;
+  if (first) live.commit_asked = now_;
   live.committers.push_back({call.wait_for_applied, std::move(call.reply)});
   NoteWhoLooked(live, call.tickets);
   Deliver(call.gtrid, CommitAsked{std::move(call.tickets)});

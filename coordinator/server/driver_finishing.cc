@@ -22,6 +22,7 @@ void Driver::BeginPhaseTwo(const Decision& decision, const std::vector<Heuristic
   auto it = finishing_.emplace(gtrid, Finishing{.core = PhaseTwo(decision, app_held)}).first;
   Finishing& finishing = it->second;
   finishing.since = live != nullptr ? live->begun : now_;
+  finishing.told_since = now_;
   finishing.resend = limits_.resend;
   finishing.recovering = live == nullptr;
   if (live != nullptr) {
@@ -47,6 +48,7 @@ void Driver::Deliver(const Gtrid& gtrid, const PhaseTwoEvent& event) {
   for (const PhaseTwoAction& action : it->second.core.Step(event)) {
     std::visit([&](const auto& a) { Perform(it->second, a); }, action);
   }
+  it->second.share.Update(it->second.core, metrics_);
 }
 
 void Driver::Perform(Finishing& finishing, const SendCommit& action) {
@@ -87,6 +89,7 @@ void Driver::Perform(Finishing& finishing, const ProposeEnd&) {
 }
 
 void Driver::Perform(Finishing& finishing, const Applied& action) {
+  if (action.applied) metrics_.apply_seconds.Observe(now_ - finishing.told_since);
   if (finishing.recovering) {
     LogInfo("recovered", {{"gtrid", ToString(finishing.core.decision().gtrid)},
                           {"outcome", "committed"},

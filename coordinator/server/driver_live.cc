@@ -145,6 +145,7 @@ void Driver::Perform(LiveTransaction& live, const SendAbort& action, LinkId) {
 
 void Driver::Perform(LiveTransaction& live, const Settle& action, LinkId) {
   LogDecision(live.core, action);
+  metrics_.Settled(action, live.commit_asked, now_);
   if (action.outcome == Outcome::kAborted) {
     if (action.abort) aborts_.Remember(live.core.gtrid(), *action.abort);
     for (const CommitWaiter& waiter : live.committers) {
@@ -202,6 +203,7 @@ void Driver::Bury(LiveMap::iterator it) {
 // A later term must never find a transaction of an older one alive: another leader may have
 // answered ABORT for it meanwhile.
 void Driver::DestroyLive(const std::string& why) {
+  metrics_.unknown.Add(live_.size());
   for (auto& [gtrid, live] : live_) {
     const bool proposed = live.core.phase() == TwoPhase::Phase::kProposed;
     for (CommitWaiter& waiter : live.committers) {

@@ -104,6 +104,7 @@ void Driver::AfterApply(const End& record, ApplyAnswer) {
 
 void Driver::AfterApply(const Heuristic& record, ApplyAnswer answer) {
   if (answer == ApplyAnswer::kAccepted) {
+    if (Ready()) metrics_.heuristics[static_cast<size_t>(record.end)].Add();
     LogWarning("heuristic", {{"gtrid", ToString(record.gid.gtrid)},
                              {"branch", ToString(record.gid.bqual)},
                              {"state", record.end == BranchEnd::kHazard            ? "hazard"

@@ -1,5 +1,6 @@
 #include "coordinator/server/options.h"
 
+#include "base/http/http_server.h"
 #include "base/ids.h"
 #include "base/rpc/listener.h"
 
@@ -20,6 +21,9 @@ void DescribeIdentity(OptionSet& set, Options& o) {
       .Required("/var/lib/assent/assentd");
   set.Add("listen", &o.listen,
           "Address for clients and agents, HOST:PORT. Anything but loopback needs certificates.");
+  set.Add("http_listen", &o.http_listen,
+          "Address of /metrics and /healthz, HOST:PORT; empty or port 0: none. HTTPS if there are "
+          "certificates; without them only loopback.");
   rpc::AddTlsOptions(set, &o.tls);
   set.Add("bootstrap", &o.bootstrap,
           "Initialise the empty data_dir as a new group, and exit. Give it once, as the flag "
@@ -120,6 +124,10 @@ std::vector<std::string> ValidateOptions(const Options& o) {
   }
   if (Status listen = rpc::CheckListenAddress("listen", o.listen, !o.tls.empty()); !listen.ok()) {
     problems.push_back(listen.message());
+  }
+  if (Status pages = http::CheckAddress("http_listen", o.http_listen, !o.tls.empty());
+      !pages.ok()) {
+    problems.push_back(pages.message());
   }
   for (std::string& problem : rpc::CheckTlsFiles(o.tls, rpc::Side::kServer)) {
     problems.push_back(std::move(problem));

@@ -17,6 +17,7 @@ struct Options {
   uint64_t node_id = 1;
   std::string data_dir;
   std::string listen = "127.0.0.1:7400";
+  std::string http_listen = "127.0.0.1:7402";
   rpc::TlsFiles tls;
   bool bootstrap = false;
 

@@ -3,10 +3,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/http/health.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/rpc/listener.h"
 #include "base/rpc/services.h"
+#include "coordinator/server/metrics_page.h"
 #include "txlog/storage/posix_disk.h"
 
 namespace assent::coordinator {
@@ -52,6 +54,7 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options,
                                               std::function<void(Status)> on_fatal) {
   rpc::EnableHealthAndReflection();
   std::unique_ptr<Server> server(new Server(options, std::move(on_fatal)));
+  if (Status pages = server->OpenPages(); !pages.ok()) return pages;
   if (Status opened = server->OpenLog(); !opened.ok()) return opened;
   if (Status listening = server->Listen(); !listening.ok()) return listening;
   LogInfo("ready", {{"address", server->address_},
@@ -61,12 +64,33 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options,
   return server;
 }
 
+// Before all else, so that a node says what it is about while it reads a long log.
+Status Server::OpenPages() {
+  if (http::IsOff(options_.http_listen)) return Ok();
+  auto health = [this] { return http::HealthReply(WhyNotServing(driver_.metrics())); };
+  auto scrape = [this]() -> http::Reply {
+    metrics::Page page;
+    Expose(driver_.metrics(), page);
+    Expose(log_metrics_, page);
+    ExposeQueues(driver_.metrics(), driver_.queue_depth(), page);
+    rpc::LinkMetrics::Expose(rpc::LinkMetrics::End::kCoordinator, {&links_.metrics()}, page);
+    return {.content_type = metrics::kTextFormat, .body = page.Text()};
+  };
+  auto pages = http::Server::Start(
+      {.option = "http_listen", .address = options_.http_listen, .tls = options_.tls},
+      {{"/healthz", health}, {"/metrics", scrape}});
+  if (!pages.ok()) return pages.status();
+  pages_ = std::move(*pages);
+  return Ok();
+}
+
 Status Server::OpenLog() {
   auto log = txlog::LocalLog::Open({.directory = options_.data_dir,
                                     .cluster = options_.cluster,
                                     .node_id = options_.node_id,
                                     .segment_bytes = options_.segment_bytes,
-                                    .snapshot_after_bytes = options_.snapshot_log_bytes},
+                                    .snapshot_after_bytes = options_.snapshot_log_bytes,
+                                    .observer = &log_metrics_},
                                    driver_);
   if (!log.ok()) return log.status();
   log_ = std::move(*log);
@@ -110,6 +134,7 @@ void Server::OnServing(bool serving) {
 }
 
 Server::~Server() {
+  pages_.reset();
   {
     MutexLock lock(mutex_);
     if (health_ != nullptr) rpc::SetServing(*health_, false);

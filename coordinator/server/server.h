@@ -10,12 +10,14 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/http/http_server.h"
 #include "base/mutex.h"
 #include "base/rpc/keep_awake.h"
 #include "base/status.h"
 #include "coordinator/server/admin_service.h"
 #include "coordinator/server/agent_links.h"
 #include "coordinator/server/driver.h"
+#include "coordinator/server/log_metrics.h"
 #include "coordinator/server/options.h"
 #include "coordinator/server/record_codec.h"
 #include "coordinator/server/transaction_service.h"
@@ -32,7 +34,8 @@ class Server {
   // Reads the log, takes the lead, and serves. `on_fatal` is called, on some thread, if the node
   // must not go on later; it should end the process.
   //
-  // Errors: those of txlog::LocalLog::Open and rpc::StartServer, made to be shown to people.
+  // Errors: those of txlog::LocalLog::Open, rpc::StartServer and http::Server::Start, made to be
+  // shown to people.
   static Result<std::unique_ptr<Server>> Start(const Options& options,
                                                std::function<void(Status)> on_fatal);
   // Waiting clients hear UNAVAILABLE, links are closed, the log is closed cleanly.
@@ -43,6 +46,7 @@ class Server {
 
  private:
   Server(const Options& options, std::function<void(Status)> on_fatal);
+  Status OpenPages();
   Status OpenLog();
   Status Listen();
   void OnServing(bool serving);
@@ -62,6 +66,7 @@ class Server {
   grpc::Server* health_ GUARDED_BY(mutex_) = nullptr;
 
   Driver driver_;
+  LogMetrics log_metrics_;
   std::unique_ptr<txlog::LocalLog> log_;
   std::thread driver_thread_;
   TransactionService transactions_;
@@ -69,6 +74,7 @@ class Server {
   AgentLinks links_;
   rpc::KeepAwake keep_awake_;
   std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<http::Server> pages_;  // Only reads what the others count.
 };
 
 }  // namespace assent::coordinator

@@ -215,6 +215,7 @@ Status Journal::Rewrite() {
   }
   if (fd_ >= 0) ::close(fd_);
   fd_ = fd;
+  ++counts_.forced_writes;
   file_bytes_ = live_bytes_at_rewrite_ = bytes.size();
   return Ok();
 }
@@ -228,16 +229,19 @@ Status Journal::Pin(const ClusterPin& pin) {
 
 void Journal::Will(const Gid& gid) {
   words_[gid] = Word::kWill;
+  ++counts_.wills;
   Append({RecordType::kWill, ToString(gid)});
 }
 
 void Journal::Done(const Gid& gid) {
   words_[gid] = Word::kDone;
+  ++counts_.dones;
   Append({RecordType::kDone, ToString(gid)});
 }
 
 void Journal::Forget(const Gid& gid) {
   if (words_.erase(gid) == 0) return;
+  ++counts_.forgets;
   Append({RecordType::kForget, ToString(gid)});
   CompactIfLarge();
 }

@@ -31,6 +31,14 @@ class Journal {
   // What was said last of a gid that the group has not yet forgotten.
   enum class Word : uint8_t { kNothing, kWill, kDone };
 
+  // What this process has written so far.
+  struct Counts {
+    uint64_t forced_writes = 0;  // Of the whole file: at start, at a pin, when it is compacted.
+    uint64_t wills = 0;
+    uint64_t dones = 0;
+    uint64_t forgets = 0;
+  };
+
   // Opens (or creates) the journal in `directory`, cuts a torn end, rewrites it compactly and notes
   // a fresh agent incarnation. All of it is on disk when this returns.
   //
@@ -60,6 +68,7 @@ class Journal {
   std::vector<Gid> AllDone() const;
   size_t remembered() const { return words_.size(); }
   size_t file_bytes() const { return file_bytes_; }
+  const Counts& counts() const { return counts_; }
 
   // The file is rewritten once it holds more than this and less than half of it is alive.
   static constexpr size_t kCompactBytes = 4 << 20;
@@ -82,6 +91,7 @@ class Journal {
   uint64_t incarnation_ = 0;
   std::optional<ClusterPin> pin_;
   std::unordered_map<Gid, Word> words_;
+  Counts counts_;
   size_t file_bytes_ = 0;
   size_t live_bytes_at_rewrite_ = 0;
 };

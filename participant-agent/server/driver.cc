@@ -10,6 +10,12 @@
 namespace assent::agent {
 namespace {
 
+std::vector<std::string> NamesOf(const std::vector<ResourceOptions>& resources) {
+  std::vector<std::string> names;
+  for (const ResourceOptions& resource : resources) names.push_back(resource.name);
+  return names;
+}
+
 // How often the silence of links is looked at when nothing else happens.
 constexpr auto kTick = std::chrono::milliseconds(500);
 // Answers larger than this are not kept once their branch is over.
@@ -22,6 +28,7 @@ Driver::Driver(const Options& options, Journal& journal, ManagerFactory factory,
       journal_(journal),
       factory_(std::move(factory)),
       inbox_(inbox),
+      metrics_(NamesOf(options.resources), options.coordinators, options.sessions_max),
       repin_(options.repin) {}
 
 Driver::~Driver() = default;
@@ -57,6 +64,25 @@ void Driver::Round(std::vector<Event> events) {
   for (Peer& peer : peers_) peer.link->CheckSilence(now);
   FlushLooks();
   FlushLinks();
+  PublishGauges();
+}
+
+void Driver::PublishGauges() {
+  metrics_.linked_to_leader.Set(Leader() != nullptr ? 1 : 0);
+  for (const Peer& peer : peers_) metrics_.LinkTo(peer.link->target()).Set(peer.accepted ? 1 : 0);
+  metrics_.SetJournal(journal_.counts());
+  for (const ResourceOptions& options : options_.resources) {
+    const std::optional<CallError> error = WhyNotServed(options.name);
+    metrics_.Of(options.name).SetWhyNot(error.has_value() ? error->message : "");
+  }
+  for (auto& [name, resource] : resources_) {
+    ResourceMetrics& metrics = metrics_.Of(name);
+    metrics.open.Set(static_cast<int64_t>(resource.open));
+    metrics.prepared.Set(static_cast<int64_t>(resource.prepared));
+    metrics.listed.Set(static_cast<int64_t>(resource.scan.listed_count()));
+    metrics.sessions_in_use.Set(static_cast<int64_t>(resource.sessions->in_use()));
+    metrics.finishes_waiting.Set(static_cast<int64_t>(resource.finishers->waiting()));
+  }
 }
 
 void Driver::FireTimers(MonotonicTime now) {

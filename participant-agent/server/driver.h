@@ -18,6 +18,7 @@
 #include "participant-agent/core/recovery_scan.h"
 #include "participant-agent/core/work_sequence.h"
 #include "participant-agent/journal/journal.h"
+#include "participant-agent/server/agent_metrics.h"
 #include "participant-agent/server/events.h"
 #include "participant-agent/server/finish_pool.h"
 #include "participant-agent/server/link.h"
@@ -44,6 +45,9 @@ class Driver {
   // Until the inbox is closed. Then interrupts work, closes all sessions (unprepared branches roll
   // back) and refuses the calls that wait.
   void Run();
+
+  // Any thread.
+  const AgentMetrics& metrics() const { return metrics_; }
 
   // Branches over and done that are remembered, so that repeats are answered from memory.
   static constexpr size_t kRememberedMax = 20'000;
@@ -136,6 +140,7 @@ class Driver {
   void FireTimers(MonotonicTime now);
   void FlushLinks();
   void FlushLooks();
+  void PublishGauges();
   void Shutdown();
   Live* Find(const Gid& gid);
   void Deliver(const Gid& gid, Live& live, const BranchEvent& event);
@@ -232,6 +237,7 @@ class Driver {
   Journal& journal_;
   const ManagerFactory factory_;
   EventInbox& inbox_;
+  AgentMetrics metrics_;  // Outlives the sessions that resources_ owns.
   std::vector<Peer> peers_;
   // A hello is owed, and waits until then at most for the databases to be probed.
   std::optional<MonotonicTime> hello_due_;

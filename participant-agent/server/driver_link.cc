@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "participant-agent/server/convert.h"
 #include "participant-agent/server/driver.h"
+#include "participant-agent/server/measured_manager.h"
 
 namespace assent::agent {
 namespace {
@@ -303,7 +304,8 @@ void Driver::StartResources() {
     auto [it, added] =
         resources_.try_emplace(options.name, options, Duration(options_.inquiry_age));
     Resource& resource = it->second;
-    resource.manager = factory_(options, journal_.pin()->cluster);
+    resource.manager =
+        Measured(factory_(options, journal_.pin()->cluster), metrics_.Of(options.name));
     resource.sessions =
         std::make_unique<SessionPool>(*resource.manager, inbox_, options_.sessions_max);
     resource.finishers =

@@ -36,6 +36,7 @@ void FinishPool::Post(const Gid& gid, const FinishInPool& action,
   const MonotonicTime due = std::chrono::steady_clock::now() + BackOff(action);
   MutexLock lock(mutex_);
   tasks_.push({.due = due, .gid = gid, .action = action, .app = std::move(app)});
+  waiting_.store(tasks_.size(), std::memory_order_relaxed);
   changed_.NotifyOne();
 }
 
@@ -58,6 +59,7 @@ void FinishPool::Run() {
       if (stopping_) return;
       task = tasks_.top();
       tasks_.pop();
+      waiting_.store(tasks_.size(), std::memory_order_relaxed);
     }
     Perform(task, session);
   }

@@ -3,6 +3,8 @@
 // (docs/protocols.md 16.12).
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -27,6 +29,8 @@ class FinishPool {
   void Post(const Gid& gid, const FinishInPool& action,
             std::optional<adapters::AppHeldBranch> app = {}) EXCLUDES(mutex_);
   void Stop() EXCLUDES(mutex_);
+  // How many actions wait, those that are due later among them. Any thread, without a lock.
+  size_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
   // 2 ms, doubled for each attempt, up to 2 s; an administrator gets 5 s.
   static Duration BackOff(const FinishInPool& action);
@@ -48,6 +52,7 @@ class FinishPool {
   Mutex mutex_;
   CondVar changed_;
   std::priority_queue<Task, std::vector<Task>, std::greater<>> tasks_ GUARDED_BY(mutex_);
+  std::atomic<size_t> waiting_{0};  // The size of tasks_; written under the mutex.
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

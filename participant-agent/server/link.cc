@@ -122,7 +122,7 @@ grpc::Status Link::Converse() {
     MutexLock lock(mutex_);
     if (stopping_) return grpc::Status(grpc::StatusCode::CANCELLED, "stopping");
     said_version_ = hello_version_;
-    stream = stream_ = LinkStream::Start(*stub_, hello_, this, driver_);
+    stream = stream_ = LinkStream::Start(*stub_, hello_, this, driver_, metrics_);
   }
   // From here on a newer hello cancels the stream.
   std::optional<grpc::Status> end;

@@ -15,6 +15,7 @@
 #include "assent/v1/agent_link.grpc.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/rpc/link_metrics.h"
 #include "participant-agent/server/events.h"
 #include "participant-agent/server/link_stream.h"
 
@@ -46,6 +47,7 @@ class Link {
 
   void Stop() EXCLUDES(mutex_);
   const std::string& target() const { return target_; }
+  const rpc::LinkMetrics& metrics() const { return metrics_; }
 
   static constexpr auto kHeartbeat = std::chrono::milliseconds(300);
   static constexpr auto kSilenceMax = std::chrono::seconds(3);
@@ -62,6 +64,7 @@ class Link {
   EventInbox& driver_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::AgentLink::Stub> stub_;
+  rpc::LinkMetrics metrics_;
 
   Mutex mutex_;
   CondVar changed_;

@@ -78,8 +78,9 @@ void StopAfter([[maybe_unused]] const v1::AgentMessage& message) {
 }  // namespace
 
 std::shared_ptr<LinkStream> LinkStream::Start(v1::AgentLink::Stub& stub, const v1::Hello& hello,
-                                              Link* link, EventInbox& driver) {
-  std::shared_ptr<LinkStream> stream(new LinkStream(link, driver));
+                                              Link* link, EventInbox& driver,
+                                              rpc::LinkMetrics& metrics) {
+  std::shared_ptr<LinkStream> stream(new LinkStream(link, driver, metrics));
   stub.async()->Connect(&stream->context_, stream.get());
   stream->AddHold();  // Until nobody writes any more: the driver does so from outside.
   stream->outgoing_.emplace_back();
@@ -90,8 +91,8 @@ std::shared_ptr<LinkStream> LinkStream::Start(v1::AgentLink::Stub& stub, const v
   return stream;
 }
 
-LinkStream::LinkStream(Link* link, EventInbox& driver)
-    : link_(link), driver_(driver), heard_(std::chrono::steady_clock::now()) {}
+LinkStream::LinkStream(Link* link, EventInbox& driver, rpc::LinkMetrics& metrics)
+    : link_(link), driver_(driver), metrics_(metrics), heard_(std::chrono::steady_clock::now()) {}
 
 // ---- Reading ------------------------------------------------------------------------------------
 
@@ -122,6 +123,7 @@ void LinkStream::Hear() {
     driver_.Post(LinkWelcomed{.link = link_, .welcome = incoming_.welcome()});
     incoming_.clear_welcome();
   }
+  metrics_.Received(incoming_);
   if (IsHeartbeat(incoming_)) return;
   driver_.Post(LinkSaid{.link = link_, .message = std::move(incoming_)});
 }
@@ -176,7 +178,10 @@ void LinkStream::Write() {
 }
 
 void LinkStream::OnWriteDone(bool ok) {
-  if (ok) StopAfter(outgoing_.front());
+  if (ok) {
+    metrics_.Sent(outgoing_.front());
+    StopAfter(outgoing_.front());
+  }
   outgoing_.pop_front();
   {
     MutexLock lock(mutex_);

@@ -19,6 +19,7 @@
 #include "assent/v1/agent_link.grpc.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/rpc/link_metrics.h"
 #include "participant-agent/server/events.h"
 
 namespace assent::agent {
@@ -32,7 +33,8 @@ class LinkStream final : public grpc::ClientBidiReactor<v1::AgentMessage, v1::Co
   // Dials. Tells the driver LinkWelcomed, then LinkSaid for each message with content, then
   // LinkDown; all of `link`, or nothing of it if it was not welcomed.
   static std::shared_ptr<LinkStream> Start(v1::AgentLink::Stub& stub, const v1::Hello& hello,
-                                           Link* link, EventInbox& driver);
+                                           Link* link, EventInbox& driver,
+                                           rpc::LinkMetrics& metrics);
   // Only once it has ended.
   ~LinkStream() override = default;
 
@@ -48,7 +50,7 @@ class LinkStream final : public grpc::ClientBidiReactor<v1::AgentMessage, v1::Co
   std::optional<grpc::Status> WaitEnd(MonotonicTime until) EXCLUDES(mutex_);
 
  private:
-  LinkStream(Link* link, EventInbox& driver);
+  LinkStream(Link* link, EventInbox& driver, rpc::LinkMetrics& metrics);
 
   void OnReadDone(bool ok) override EXCLUDES(mutex_);
   void OnWriteDone(bool ok) override EXCLUDES(mutex_);
@@ -60,6 +62,7 @@ class LinkStream final : public grpc::ClientBidiReactor<v1::AgentMessage, v1::Co
 
   Link* const link_;
   EventInbox& driver_;
+  rpc::LinkMetrics& metrics_;
   grpc::ClientContext context_;
   std::atomic<MonotonicTime> heard_;
 

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/http/http_server.h"
 #include "base/ids.h"
 #include "base/rpc/listener.h"
 
@@ -26,6 +27,9 @@ void AddOptions(OptionSet& set, Options* options) {
   set.Add("listen", &options->listen,
           "Where BranchService listens for services: unix:PATH or host:port. Without TLS only "
           "loopback addresses.");
+  set.Add("http_listen", &options->http_listen,
+          "Address of /metrics and /healthz, HOST:PORT; empty or port 0: none. HTTPS if there are "
+          "certificates; without them only loopback.");
   rpc::AddTlsOptions(set, &options->tls);
   set.Add("sessions_max", &options->sessions_max,
           "Database connections for branches, of each resource; so many branches can be open at "
@@ -142,6 +146,10 @@ std::vector<std::string> ValidateOptions(const Options& options) {
   if (Status status = rpc::CheckListenAddress("listen", options.listen, !options.tls.empty());
       !status.ok()) {
     problems.push_back(status.message());
+  }
+  if (Status pages = http::CheckAddress("http_listen", options.http_listen, !options.tls.empty());
+      !pages.ok()) {
+    problems.push_back(pages.message());
   }
   if (!options.tls.empty()) {
     for (std::string& problem : rpc::CheckTlsFiles(options.tls, rpc::Side::kServer)) {

@@ -31,6 +31,7 @@ struct Options {
   std::string data_dir;
   std::vector<std::string> coordinators{"127.0.0.1:7400"};
   std::string listen = "127.0.0.1:7410";
+  std::string http_listen = "127.0.0.1:7412";
   rpc::TlsFiles tls;
   uint32_t sessions_max = 64;
   uint32_t finish_sessions = 4;

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/http/health.h"
 #include "base/log.h"
+#include "base/metrics/page.h"
 #include "base/rpc/credentials.h"
 #include "base/rpc/listener.h"
 #include "base/rpc/services.h"
@@ -44,11 +46,34 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, ManagerFac
             .get());
   }
   server->driver_->SetLinks(std::move(links));
+  if (Status pages = server->OpenPages(); !pages.ok()) return pages;
   server->driver_thread_ = std::thread([driver = server->driver_.get()] { driver->Run(); });
   return server;
 }
 
+Status Server::OpenPages() {
+  if (http::IsOff(options_.http_listen)) return Ok();
+  auto health = [this] { return http::HealthReply(driver_->metrics().WhyNotServing()); };
+  auto scrape = [this]() -> http::Reply {
+    metrics::Page page;
+    driver_->metrics().Expose(page);
+    page.Gauges("assent_queue_depth", "What waits in a queue of this process.")
+        .Series({{"queue", "driver"}}, static_cast<double>(inbox_.size()));
+    std::vector<const rpc::LinkMetrics*> links;
+    for (const auto& link : links_) links.push_back(&link->metrics());
+    rpc::LinkMetrics::Expose(rpc::LinkMetrics::End::kAgent, links, page);
+    return {.content_type = metrics::kTextFormat, .body = page.Text()};
+  };
+  auto pages = http::Server::Start(
+      {.option = "http_listen", .address = options_.http_listen, .tls = options_.tls},
+      {{"/healthz", health}, {"/metrics", scrape}});
+  if (!pages.ok()) return pages.status();
+  pages_ = std::move(*pages);
+  return Ok();
+}
+
 Server::~Server() {
+  pages_.reset();
   if (grpc_ != nullptr) rpc::SetServing(*grpc_, false);
   inbox_.Close();
   if (driver_thread_.joinable()) driver_thread_.join();

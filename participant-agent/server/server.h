@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/http/http_server.h"
 #include "base/rpc/keep_awake.h"
 #include "participant-agent/server/branch_service.h"
 #include "participant-agent/server/driver.h"
@@ -18,7 +19,7 @@ class Server {
   // Opens the journal, listens, and begins to dial. Databases and coordinators need not be there
   // yet: each is served once it is. `factory` makes the adapters (MakeManager, or a test's double).
   //
-  // Errors: those of Journal::Open and rpc::StartServer.
+  // Errors: those of Journal::Open, rpc::StartServer and http::Server::Start.
   static Result<std::unique_ptr<Server>> Start(const Options& options, ManagerFactory factory);
 
   // Takes no more work, rolls back what is not prepared, and ends. Prepared branches stay prepared:
@@ -30,6 +31,7 @@ class Server {
 
  private:
   Server(const Options& options, std::unique_ptr<Journal> journal, ManagerFactory factory);
+  Status OpenPages();
 
   const Options options_;
   std::unique_ptr<Journal> journal_;
@@ -41,6 +43,7 @@ class Server {
   std::unique_ptr<grpc::Server> grpc_;
   int port_ = 0;
   std::thread driver_thread_;
+  std::unique_ptr<http::Server> pages_;  // Only reads what the others count.
 };
 
 }  // namespace assent::agent

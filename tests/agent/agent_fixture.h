@@ -28,6 +28,7 @@ class AgentFixture : public ::testing::Test {
     options_.agent_id = "agent-1";
     options_.data_dir = directory_ + "/data";
     options_.listen = "unix:" + directory_ + "/agent.sock";
+    options_.http_listen = "";
     options_.coordinators = {coordinator_->address()};
     options_.recovery_scan_interval = std::chrono::milliseconds(50);
     options_.inquiry_age = std::chrono::milliseconds(100);

@@ -75,6 +75,23 @@ TEST_F(JournalTest, RemembersPinAndWordsAcrossStarts) {
   EXPECT_EQ(journal->WordOn(GidNumber(3)), Journal::Word::kNothing);
 }
 
+TEST_F(JournalTest, CountsWhatItWroteAndForced) {
+  auto journal = Opened();
+  EXPECT_EQ(journal->counts().forced_writes, 1u);
+  ASSERT_TRUE(
+      journal->Pin({.cluster = "test", .uuid = "u-u-i-d", .group_incarnation = 0xabcdef}).ok());
+  EXPECT_EQ(journal->counts().forced_writes, 2u);
+  journal->Will(GidNumber(1));
+  journal->Will(GidNumber(2));
+  journal->Done(GidNumber(2));
+  journal->Forget(GidNumber(2));
+  journal->Forget(GidNumber(3));  // Nothing was said of it, so nothing is written.
+  EXPECT_EQ(journal->counts().wills, 2u);
+  EXPECT_EQ(journal->counts().dones, 1u);
+  EXPECT_EQ(journal->counts().forgets, 1u);
+  EXPECT_EQ(journal->counts().forced_writes, 2u) << "words are not forced";
+}
+
 TEST_F(JournalTest, APinThatCantBeWrittenDoesNotHold) {
   auto journal = Opened();
   const std::string in_the_way = file_ + ".new";

@@ -102,6 +102,7 @@ class GrpcTest : public ::testing::Test {
     options_.cluster = "bank";
     options_.data_dir = root_ + "/data";
     options_.listen = "127.0.0.1:0";
+    options_.http_listen = "";
     options_.segment_bytes = 256 << 10;
   }
   ~GrpcTest() override {

@@ -30,6 +30,7 @@ TEST_F(ServerOptionsTest, TheDefaultsAreSound) {
   EXPECT_TRUE(result.problems.empty()) << result.problems.front();
   EXPECT_FALSE(result.exit_code);
   EXPECT_EQ(options_.listen, "127.0.0.1:7400");
+  EXPECT_EQ(options_.http_listen, "127.0.0.1:7402");
   Limits limits = LimitsOf(options_);
   EXPECT_EQ(limits.table.outcome_retention_ticks, 7u * 24 * 60);
   EXPECT_EQ(limits.table.key_retention_ticks, 60u);
@@ -37,14 +38,15 @@ TEST_F(ServerOptionsTest, TheDefaultsAreSound) {
 }
 
 TEST_F(ServerOptionsTest, EveryProblemIsToldAtOnce) {
-  ParseResult result = Parse({"--cluster", "Bank", "--listen", "0.0.0.0:7400",
-                              "--transaction-timeout-ms", "7200000", "--resend-interval-ms",
+  ParseResult result = Parse({"--cluster", "Bank", "--listen", "0.0.0.0:7400", "--http-listen",
+                              "7402", "--transaction-timeout-ms", "7200000", "--resend-interval-ms",
                               "60000", "--outcome-retention-ms", "60000", "--tick-interval-ms",
                               "3600000", "--client-key-retention-ms", "1000", "--queue-max", "0"});
   EXPECT_EQ(result.exit_code, 2);
-  for (const char* word :
-       {"cluster", "listen", "transaction_timeout_ms", "resend_interval_ms", "outcome_retention_ms",
-        "client_key_retention_ms", "queue-max", "data_dir"}) {
+  for (const char* word : {"cluster", "listen \"0.0.0.0:7400\"",
+                           "http_listen \"7402\": not an address; write HOST:PORT",
+                           "transaction_timeout_ms", "resend_interval_ms", "outcome_retention_ms",
+                           "client_key_retention_ms", "queue-max", "data_dir"}) {
     EXPECT_TRUE(Names(result, word)) << word << "\n" << result.status().message();
   }
 }

@@ -130,6 +130,7 @@ bool ServerProcess::Logged(const std::string& event) const {
 AssentdProcess::AssentdProcess(const TempDir& dir, const AssentdOptions& options)
     : ServerProcess(options.name, dir, Program(options.bin_dir, "assentd")),
       port_(PickFreePort()),
+      http_port_(PickFreePort()),
       data_dir_(dir.File(options.name + ".data")) {}
 
 Result<std::unique_ptr<AssentdProcess>> AssentdProcess::Create(const TempDir& dir,
@@ -141,6 +142,7 @@ Result<std::unique_ptr<AssentdProcess>> AssentdProcess::Create(const TempDir& di
       {"cluster", TomlString(options.cluster)},
       {"data_dir", TomlString(process->data_dir_)},
       {"listen", TomlString(process->endpoint())},
+      {"http_listen", TomlString(process->http_endpoint())},
   };
   Overlay(options.settings, &settings);
   if (Status written = process->WriteConfig(ToText(settings)); !written.ok()) return written;
@@ -156,6 +158,7 @@ Result<std::unique_ptr<AssentdProcess>> AssentdProcess::Create(const TempDir& di
 AgentProcess::AgentProcess(const TempDir& dir, const AgentOptions& options)
     : ServerProcess(options.name, dir, Program(options.bin_dir, "assent-agent")),
       port_(PickFreePort()),
+      http_port_(PickFreePort()),
       data_dir_(dir.File(options.name + ".data")) {}
 
 Result<std::unique_ptr<AgentProcess>> AgentProcess::Create(const TempDir& dir,
@@ -171,6 +174,7 @@ Result<std::unique_ptr<AgentProcess>> AgentProcess::Create(const TempDir& dir,
       {"agent_id", TomlString(options.name)},
       {"data_dir", TomlString(process->data_dir_)},
       {"listen", TomlString(process->endpoint())},
+      {"http_listen", TomlString(process->http_endpoint())},
       {"coordinators", "[" + coordinators + "]"},
   };
   Overlay(options.settings, &settings);

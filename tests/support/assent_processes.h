@@ -86,12 +86,15 @@ class AssentdProcess final : public ServerProcess {
   static Result<std::unique_ptr<AssentdProcess>> Create(const TempDir& dir,
                                                         const AssentdOptions& options);
   std::string endpoint() const { return "127.0.0.1:" + std::to_string(port_); }
+  // Of /metrics and /healthz.
+  std::string http_endpoint() const { return "127.0.0.1:" + std::to_string(http_port_); }
   const std::string& data_dir() const { return data_dir_; }
 
  private:
   AssentdProcess(const TempDir& dir, const AssentdOptions& options);
 
   const uint16_t port_;
+  const uint16_t http_port_;
   const std::string data_dir_;
 };
 
@@ -115,12 +118,15 @@ class AgentProcess final : public ServerProcess {
   static Result<std::unique_ptr<AgentProcess>> Create(const TempDir& dir,
                                                       const AgentOptions& options);
   std::string endpoint() const { return "127.0.0.1:" + std::to_string(port_); }
+  // Of /metrics and /healthz.
+  std::string http_endpoint() const { return "127.0.0.1:" + std::to_string(http_port_); }
   const std::string& data_dir() const { return data_dir_; }
 
  private:
   AgentProcess(const TempDir& dir, const AgentOptions& options);
 
   const uint16_t port_;
+  const uint16_t http_port_;
   const std::string data_dir_;
 };
 

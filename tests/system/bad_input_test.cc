@@ -148,6 +148,35 @@ class BadStart : public SystemTest {
   static std::string CoordinatorConfig(const std::string& more) {
     return "cluster = \"bank\"\ndata_dir = " + TomlString(dir_->File("new.data")) + "\n" + more;
   }
+  // A coordinator, and an agent, with a directory of their own and this http_listen; what they said
+  // when they refused to start.
+  static std::vector<std::string> RefusedPages(const std::string& http_listen, int code) {
+    test_support::AssentdOptions coordinator;
+    coordinator.name = "pages" + std::to_string(number_++);
+    coordinator.cluster = "bank";
+    auto assentd = AssentdProcess::Create(*dir_, coordinator);
+    test_support::AgentOptions agent;
+    agent.name = "agent-pages" + std::to_string(number_++);
+    agent.coordinators = {House().coordinator().endpoint()};
+    agent.resources = {
+        {"postgresql",
+         House().postgres().ConnectOptions(Deployment::kCluster, Deployment::kPostgresResource),
+         {}}};
+    auto sidecar = AgentProcess::Create(*dir_, agent);
+    EXPECT_TRUE(assentd.ok() && sidecar.ok());
+    if (!assentd.ok() || !sidecar.ok()) return {};
+    std::vector<std::string> said;
+    for (test_support::ServerProcess* process :
+         std::initializer_list<test_support::ServerProcess*>{assentd->get(), sidecar->get()}) {
+      auto finished =
+          process->RunWith({"--config", process->config_file(), "--http-listen", http_listen});
+      EXPECT_TRUE(finished.ok()) << finished.status().ToString();
+      if (!finished.ok()) continue;
+      EXPECT_EQ(finished->status.code, code) << finished->output;
+      said.push_back(finished->output);
+    }
+    return said;
+  }
   static void SetUpTestSuite() {
     SystemTest::SetUpTestSuite();
     dir_ = std::make_unique<test_support::TempDir>();
@@ -157,8 +186,10 @@ class BadStart : public SystemTest {
     SystemTest::TearDownTestSuite();
   }
   static std::unique_ptr<test_support::TempDir> dir_;
+  static int number_;
 };
 std::unique_ptr<test_support::TempDir> BadStart::dir_;
+int BadStart::number_ = 0;
 
 TEST_F(BadStart, UnknownConfigKey) {
   std::string out =
@@ -187,12 +218,40 @@ TEST_F(BadStart, PortInUse) {
   EXPECT_THAT(finished->output, HasSubstr(House().coordinator().endpoint()));
 }
 
+TEST_F(BadStart, AddressesForPagesThatAreNoGood) {
+  struct Case {
+    const char* value;
+    const char* remedy;
+  };
+  for (const Case& c : {Case{"7402", "write HOST:PORT"}, Case{"127.0.0.1:99999", "up to 65535"},
+                        Case{"unix:/tmp/pages.sock", "write HOST:PORT"},
+                        Case{"0.0.0.0:7402", "listen on 127.0.0.1:7402"}}) {
+    const std::vector<std::string> said = RefusedPages(c.value, 2);
+    EXPECT_EQ(said.size(), 2u);
+    for (const std::string& message : said) {
+      EXPECT_THAT(message, AllOf(HasSubstr("http_listen \"" + std::string(c.value) + "\""),
+                                 HasSubstr(c.remedy)));
+    }
+  }
+}
+
+TEST_F(BadStart, PortForPagesInUse) {
+  const std::string taken = House().coordinator().http_endpoint();
+  const std::vector<std::string> said = RefusedPages(taken, 1);
+  EXPECT_EQ(said.size(), 2u);
+  for (const std::string& message : said) {
+    EXPECT_THAT(message, AllOf(HasSubstr("http_listen " + taken), HasSubstr("in use"),
+                               HasSubstr("choose another address")));
+  }
+}
+
 TEST_F(BadStart, TwoCoordinatorsOnOneDirectory) {
-  std::string out = RunWithConfig(
-      House().coordinator(),
-      "cluster = \"bank\"\nlisten = \"127.0.0.1:" + std::to_string(test_support::PickFreePort()) +
-          "\"\ndata_dir = " + TomlString(House().coordinator().data_dir()) + "\n",
-      1);
+  std::string out =
+      RunWithConfig(House().coordinator(),
+                    "cluster = \"bank\"\nhttp_listen = \"\"\nlisten = \"127.0.0.1:" +
+                        std::to_string(test_support::PickFreePort()) +
+                        "\"\ndata_dir = " + TomlString(House().coordinator().data_dir()) + "\n",
+                    1);
   EXPECT_THAT(out, AllOf(HasSubstr(House().coordinator().data_dir()),
                          HasSubstr(std::to_string(House().coordinator().pid()))));
 }
@@ -204,19 +263,22 @@ TEST_F(BadStart, DirectoryOfAnotherClusterOrNode) {
   auto third = AssentdProcess::Create(*dir_, options);
   ASSERT_TRUE(third.ok()) << third.status().ToString();
   const std::string directory = TomlString((*third)->data_dir());
-  std::string out = RunWithConfig(House().coordinator(),
-                                  "cluster = \"other\"\ndata_dir = " + directory + "\n", 1);
+  std::string out =
+      RunWithConfig(House().coordinator(),
+                    "cluster = \"other\"\nhttp_listen = \"\"\ndata_dir = " + directory + "\n", 1);
   EXPECT_THAT(out, AllOf(HasSubstr("bank"), HasSubstr("other")));
-  out = RunWithConfig(House().coordinator(),
-                      "cluster = \"bank\"\nnode_id = 7\ndata_dir = " + directory + "\n", 1);
+  out = RunWithConfig(
+      House().coordinator(),
+      "cluster = \"bank\"\nhttp_listen = \"\"\nnode_id = 7\ndata_dir = " + directory + "\n", 1);
   EXPECT_THAT(out, AllOf(HasSubstr("node"), HasSubstr("7")));
 }
 
 TEST_F(BadStart, EmptyDirectoryWithoutBootstrap) {
   const std::string empty = dir_->File("empty");
   ASSERT_TRUE(dir_->MakeDir("empty").ok());
-  std::string out = RunWithConfig(House().coordinator(),
-                                  "cluster = \"bank\"\ndata_dir = " + TomlString(empty) + "\n", 1);
+  std::string out = RunWithConfig(
+      House().coordinator(),
+      "cluster = \"bank\"\nhttp_listen = \"\"\ndata_dir = " + TomlString(empty) + "\n", 1);
   EXPECT_THAT(out, AllOf(HasSubstr(empty), HasSubstr("bootstrap")));
 }
 

@@ -5,9 +5,11 @@
 
 #include "client/assent.h"
 #include "tests/support/assent_processes.h"
+#include "tests/support/certificates.h"
 #include "tests/support/mariadb_server.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
+#include "tests/support/scrape.h"
 #include "tests/support/temp_dir.h"
 
 namespace assent::system_tests {
@@ -19,28 +21,6 @@ using test_support::TempDir;
 using test_support::TomlString;
 
 constexpr const char* kCluster = "shapes";
-
-// An authority, and one certificate for 127.0.0.1 that servers and clients share.
-void MakeCertificates(const TempDir& dir) {
-  const std::vector<std::vector<std::string>> commands = {
-      {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-       "-days", "2", "-subj", "/CN=test authority", "-keyout", dir.File("ca.key"), "-out",
-       dir.File("ca.pem")},
-      {"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-       "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout",
-       dir.File("node.key"), "-out", dir.File("node.csr")},
-      {"openssl", "x509", "-req", "-in", dir.File("node.csr"), "-CA", dir.File("ca.pem"), "-CAkey",
-       dir.File("ca.key"), "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out",
-       dir.File("node.pem")},
-      {"chmod", "600", dir.File("node.key")},
-  };
-  for (auto argv : commands) {
-    argv[0] = "/usr/bin/" + argv[0];
-    auto finished = test_support::Run(argv, {}, {}, dir.File("openssl.log"), seconds(20));
-    ASSERT_TRUE(finished.ok()) << finished.status().ToString();
-    ASSERT_TRUE(finished->status.ok()) << finished->output;
-  }
-}
 
 struct Shape {
   std::unique_ptr<test_support::PostgresServer> postgres;
@@ -137,8 +117,7 @@ TEST(Topology, OneAgentServesBothDatabasesOnAUnixSocket) {
 
 TEST(Topology, MutualTlsEverywhere) {
   TempDir dir;
-  MakeCertificates(dir);
-  if (HasFatalFailure()) return;
+  ASSERT_TRUE(test_support::MakeCertificates(dir).ok());
   Shape shape;
   Build(dir,
         {{"tls_ca_file", TomlString(dir.File("ca.pem"))},
@@ -156,6 +135,20 @@ TEST(Topology, MutualTlsEverywhere) {
   auto agent = client::Agent::Connect({.endpoint = shape.agent->endpoint(), .tls = tls});
   ASSERT_TRUE(agent.ok()) << agent.status().ToString();
   CommitOneInBoth(shape, *coordinators, *agent);
+
+  // The pages stay on loopback, and have the same certificates as every other door.
+  for (const std::string& endpoint :
+       {shape.coordinator->http_endpoint(), shape.agent->http_endpoint()}) {
+    auto page = test_support::HttpGet(
+        endpoint, "/metrics",
+        {.ca_file = tls.ca_file, .cert_file = tls.cert_file, .key_file = tls.key_file});
+    ASSERT_TRUE(page.ok()) << page.status().ToString();
+    EXPECT_THAT(page->body, testing::HasSubstr("assent_build_info"));
+    EXPECT_FALSE(test_support::HttpGet(endpoint, "/metrics").ok());
+    EXPECT_FALSE(test_support::HttpGet(endpoint, "/metrics",
+                                       {.ca_file = tls.ca_file, .cert_file = {}, .key_file = {}})
+                     .ok());
+  }
 
   // Whoever has no certificate is not let in, in clear text or under TLS.
   for (const client::TlsOptions& wrong :

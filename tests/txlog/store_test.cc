@@ -85,6 +85,31 @@ TEST_F(Store, BootstrapCutShortAnywhereRefusesToServeAndToStartAnew) {
   EXPECT_GT(cut, 8);
 }
 
+class RecordingObserver final : public LogObserver {
+ public:
+  void OnForced(const Forced& forced) override { batches.push_back(forced); }
+  std::vector<Forced> batches;
+};
+
+TEST_F(Store, AnObserverHearsOfEachForcedBatchAndOfNoOtherWrite) {
+  RecordingObserver observer;
+  Create();
+  LogStoreOptions options = Options();
+  options.observer = &observer;
+  auto store = TryOpen(options);
+  ASSERT_TRUE(store.ok()) << store.status().ToString();
+  store_ = std::move(*store);
+  SetTerm(2);
+  EXPECT_TRUE(observer.batches.empty()) << "the hard state is no record";
+  ASSERT_TRUE(Append({"a"}).ok());
+  ASSERT_TRUE(Append({"b", std::string(100, 'c'), "d"}).ok());
+  ASSERT_EQ(observer.batches.size(), 2u);
+  EXPECT_EQ(observer.batches[0].records, 1u);
+  EXPECT_EQ(observer.batches[1].records, 3u);
+  EXPECT_GT(observer.batches[1].bytes, 100u);
+  EXPECT_GE(observer.batches[1].took.count(), 0);
+}
+
 TEST_F(Store, RefusesADirectoryThatWasNeverBootstrapped) {
   ExpectRefused(Options(), Code::kFailedPrecondition,
                 "/sim holds no node: bootstrap it if this is a new cluster");

@@ -134,16 +134,20 @@ Status LogStore::Write(std::span<const Entry> entries) {
   for (const Entry& entry : entries) NoteTerm(entry.index, entry.term);
   last_index_ = index;
   unforced_ = true;
+  unforced_batch_ = {.records = entries.size(), .bytes = buffer.size()};
   return Ok();
 }
 
 Status LogStore::Force() {
+  const auto begin = std::chrono::steady_clock::now();
   if (Status s = segments_.back()->file->Sync(); !s.ok()) return s;
+  unforced_batch_.took = std::chrono::steady_clock::now() - begin;
   if (directory_dirty_) {
     if (Status s = disk_.SyncDirectory(options_.directory); !s.ok()) return s;
     directory_dirty_ = false;
   }
   unforced_ = false;
+  if (options_.observer != nullptr) options_.observer->OnForced(unforced_batch_);
   // Only now: the name of the former spare belongs to a segment, durably.
   spare_.Prepare();
   return Ok();

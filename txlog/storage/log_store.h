@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "txlog/log_observer.h"
 #include "txlog/storage/disk.h"
 #include "txlog/storage/executor.h"
 #include "txlog/storage/format.h"
@@ -27,6 +28,7 @@ struct LogStoreOptions {
   uint64_t node_id = 1;
   std::string cluster_uuid;  // Empty: any.
   uint64_t segment_bytes = 16 << 20;
+  LogObserver* observer = nullptr;  // Told of each Force. Outlives the store; null: nobody is.
 };
 
 // What a start finds.
@@ -133,6 +135,7 @@ class LogStore {
   bool torn_ = false;                               // Only while recovering, as the next one.
   uint64_t last_batch_offset_ = 0;                  // In the last segment.
   bool unforced_ = false;
+  LogObserver::Forced unforced_batch_;  // What OnForced will tell.
   bool directory_dirty_ = false;
 };
 
