@@ -259,6 +259,9 @@ void Driver::Answered(const v1::InquiryAnswer& answer) {
   if (resource == nullptr) return;
   const MonotonicTime now = std::chrono::steady_clock::now();
   if (answer.answer() == v1::InquiryAnswer::COMMIT || answer.answer() == v1::InquiryAnswer::ABORT) {
+    // It was asked about, and has ended and been forgotten since. If it is listed all the same, the
+    // next scan asks again.
+    if (Find(gid) == nullptr && !resource->scan.Lists(gid)) return;
     // Told for a prepared branch; an open one hears of its end otherwise.
     Finish(answer.gid(), answer.answer() == v1::InquiryAnswer::COMMIT, answer.evidence(), nullptr);
   } else if (answer.answer() == v1::InquiryAnswer::HAZARD ||
