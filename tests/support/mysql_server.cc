@@ -33,7 +33,7 @@ Result<std::unique_ptr<MysqlServer>> MysqlServer::Create(const MysqlOptions& opt
       {"sync-binlog", "1"},
       {"xa-detach-on-prepare", options.detach_on_prepare ? "ON" : "OFF"},
   };
-  if (!options.log_bin) settings["disable-log-bin"] = "1";
+  if (!options.log_bin) settings.emplace("disable-log-bin", "1");
   for (const auto& [name, value] : options.settings) settings[name] = value;
   std::unique_ptr<MysqlServer> server(new MysqlServer(*folder + "/mysqld", std::move(settings)));
   Status made = server->MakeData({"cp", "-r", *folder + "/data/.", server->DataDir()});
