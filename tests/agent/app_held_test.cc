@@ -378,6 +378,25 @@ TEST_F(AppHeldTest, WhatItsApplicationCommittedIsForgotten) {
   }));
 }
 
+// A scan asked about it, and meanwhile the report, END and forget have passed. Such an answer brings
+// no evidence: taken for a decision to carry out, it would find nothing and call that a hazard.
+TEST_F(AppHeldTest, AnAnswerAboutWhatIsForgottenIsNoDecision) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartServing();
+  const v1::AppHeld app_held = NewSession(v1::FINISHER_APP);
+  const std::string gid = VotedBranch(app_held, "a");
+  ASSERT_TRUE(database_.AppFinish(session_, GidOf(gid), true));
+  coordinator_->Forget(gid);
+  coordinator_->Answer(gid, v1::InquiryAnswer::COMMIT);
+  const v1::AppHeld next = NewSession();
+  const std::string other = VotedBranch(next, "b");
+  coordinator_->Finish(other, true, evidence_, &next);
+  auto finished = coordinator_->NextFinished();
+  ASSERT_TRUE(finished.has_value());
+  EXPECT_EQ(finished->gid(), other);
+  EXPECT_EQ(database_.CountsOf(GidOf(gid)).commits, 0);
+}
+
 // Nothing was decided, so it can't have been its application: somebody else ended it.
 TEST_F(AppHeldTest, ABranchThatVanishesUndecidedIsLost) {
   StartServing();
@@ -501,7 +520,48 @@ TEST_F(AppHeldTest, APrepareAfterTheAbortIsRolledBack) {
 #endif
 }
 
-// The same after a restart, which has lost what was told. The coordinator's word names the session.
+TEST_F(AppHeldTest, AVoteAfterTheAbortIsANo) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartServing();
+  const v1::AppHeld app_held = NewSession();
+  const std::string gid = EnlistedBranch(app_held);
+  coordinator_->Finish(gid, false, "", &app_held);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_ROLLED_BACK);
+  v1::VoteReply reply;
+  ASSERT_TRUE(Vote(gid, &app_held, &reply).ok());
+  EXPECT_EQ(reply.verdict().refusal().cause(), v1::BRANCH_CAUSE_UNKNOWN_BRANCH);
+}
+
+// A work request was delivered twice, and the second instance prepared after the commit.
+TEST_F(AppHeldTest, OfTwoAttemptsOnlyTheOneThatIsDecidedTakesEffect) {
+  StartServing();
+  const v1::AppHeld first = NewSession();
+  const std::string committed = VotedBranch(first, "first");
+  coordinator_->Finish(committed, true, evidence_, &first);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_COMMITTED);
+  coordinator_->Disregard();
+  NewSession();
+  const std::string late = UnheardBranch("second");
+  EXPECT_EQ(coordinator_->NextInquiry()->gid(), late);
+  coordinator_->Answer(late, v1::InquiryAnswer::ABORT);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_ROLLED_BACK);
+  EXPECT_THAT(database_.Effects(), ElementsAre("first"));
+}
+
+TEST_F(AppHeldTest, ALeaderThatKnowsNothingOfTheVoteAbortsIt) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartServing();
+  const v1::AppHeld app_held = NewSession();
+  const std::string gid = VotedBranch(app_held, "a");
+  coordinator_->Disregard();
+  coordinator_->Lead(6, true);
+  EXPECT_EQ(coordinator_->NextInquiry()->gid(), gid);
+  coordinator_->Answer(gid, v1::InquiryAnswer::ABORT);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_ROLLED_BACK);
+  EXPECT_THAT(database_.Effects(), IsEmpty());
+}
+
+// A stray again, but a restart has lost what was told of it. The coordinator names the session.
 TEST_F(AppHeldTest, AStrayWhoseSessionIsNamedLateIsRolledBack) {
   database_.SetAttached(true);
   StartServing();
