@@ -4,7 +4,6 @@
 #include <sstream>
 #include <utility>
 
-#include "adapters/common/app_held.h"
 #include "adapters/common/xid.h"
 
 namespace assent::agent {
@@ -209,21 +208,6 @@ class FakeFinishSession final : public adapters::FinishSession {
     }
     return listed;
   }
-  Result<std::vector<PrepareAnswer>> LookUp(
-      const std::vector<adapters::AppHeldBranch>& branches) override {
-    MutexLock lock(db_.mutex_);
-    if (IsLost()) return Unavailable("connection refused");
-    std::vector<PrepareAnswer> votes;
-    for (const adapters::AppHeldBranch& branch : branches) {
-      votes.push_back(db_.prepared_.contains(branch.gid)
-                          ? PrepareAnswer{.vote = adapters::Vote::kYes, .evidence = "fake=1"}
-                          : adapters::NotPrepared(branch.gid, {}));
-    }
-    return votes;
-  }
-  Evidence SessionEvidence(const adapters::AppHeldBranch&) override { return {}; }
-  Status CheckRole(const std::string&) override { return Ok(); }
-
   Result<std::vector<PrepareAnswer>> LookUp(
       const std::vector<adapters::AppHeldBranch>& branches) override {
     MutexLock lock(db_.mutex_);

@@ -16,7 +16,7 @@ class TwoServicesTest : public ExamplesTest {
     ExamplesTest::SetUp();
     if (HasFatalFailure()) return;
     test_support::PostgresServer& postgres = House().postgres();
-    test_support::MariadbServer& mariadb = House().mariadb();
+    test_support::Mysqld& mariadb = House().mariadb();
     for (auto* sql : {"DROP TABLE IF EXISTS orders",
                       "CREATE TABLE orders(item VARCHAR(64), quantity BIGINT NOT NULL)"}) {
       ASSERT_TRUE(postgres.Execute(sql).ok());
