@@ -387,13 +387,17 @@ TEST_F(AppHeldTest, AnAnswerAboutWhatIsForgottenIsNoDecision) {
   const std::string gid = VotedBranch(app_held, "a");
   ASSERT_TRUE(database_.AppFinish(session_, GidOf(gid), true));
   coordinator_->Forget(gid);
+  WaitTakenIn();
   coordinator_->Answer(gid, v1::InquiryAnswer::COMMIT);
   const v1::AppHeld next = NewSession();
   const std::string other = VotedBranch(next, "b");
   coordinator_->Finish(other, true, evidence_, &next);
-  auto finished = coordinator_->NextFinished();
-  ASSERT_TRUE(finished.has_value());
-  EXPECT_EQ(finished->gid(), other);
+  for (std::string told; told != other;) {
+    auto finished = coordinator_->NextFinished();
+    ASSERT_TRUE(finished.has_value());
+    told = finished->gid();
+    EXPECT_NE(told, gid);
+  }
   EXPECT_EQ(database_.CountsOf(GidOf(gid)).commits, 0);
 }
 
@@ -624,7 +628,11 @@ TEST_F(AppHeldTest, StoppingAnswersWhoWaits) {
   database_.HoldLooks(true);
   std::thread voter([&] {
     v1::VoteReply reply;
-    EXPECT_EQ(Vote(gid, nullptr, &reply).error_code(), grpc::StatusCode::UNAVAILABLE);
+    const grpc::StatusCode code = Vote(gid, nullptr, &reply).error_code();
+    // The look may just have come to its end.
+    EXPECT_TRUE(code == grpc::StatusCode::UNAVAILABLE ||
+                (code == grpc::StatusCode::OK && reply.has_verdict()))
+        << code;
   });
   EXPECT_TRUE(Eventually([&] { return database_.looking(); }));
   std::thread stopper([&] { agent_.reset(); });
