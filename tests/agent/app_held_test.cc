@@ -501,7 +501,48 @@ TEST_F(AppHeldTest, APrepareAfterTheAbortIsRolledBack) {
 #endif
 }
 
-// The same after a restart, which has lost what was told. The coordinator's word names the session.
+TEST_F(AppHeldTest, AVoteAfterTheAbortIsANo) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartServing();
+  const v1::AppHeld app_held = NewSession();
+  const std::string gid = EnlistedBranch(app_held);
+  coordinator_->Finish(gid, false, "", &app_held);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_ROLLED_BACK);
+  v1::VoteReply reply;
+  ASSERT_TRUE(Vote(gid, &app_held, &reply).ok());
+  EXPECT_EQ(reply.verdict().refusal().cause(), v1::BRANCH_CAUSE_UNKNOWN_BRANCH);
+}
+
+// A work request was delivered twice, and the second instance prepared after the commit.
+TEST_F(AppHeldTest, OfTwoAttemptsOnlyTheOneThatIsDecidedTakesEffect) {
+  StartServing();
+  const v1::AppHeld first = NewSession();
+  const std::string committed = VotedBranch(first, "first");
+  coordinator_->Finish(committed, true, evidence_, &first);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_COMMITTED);
+  coordinator_->Disregard();
+  NewSession();
+  const std::string late = UnheardBranch("second");
+  EXPECT_EQ(coordinator_->NextInquiry()->gid(), late);
+  coordinator_->Answer(late, v1::InquiryAnswer::ABORT);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_ROLLED_BACK);
+  EXPECT_THAT(database_.Effects(), ElementsAre("first"));
+}
+
+TEST_F(AppHeldTest, ALeaderThatKnowsNothingOfTheVoteAbortsIt) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartServing();
+  const v1::AppHeld app_held = NewSession();
+  const std::string gid = VotedBranch(app_held, "a");
+  coordinator_->Disregard();
+  coordinator_->Lead(6, true);
+  EXPECT_EQ(coordinator_->NextInquiry()->gid(), gid);
+  coordinator_->Answer(gid, v1::InquiryAnswer::ABORT);
+  EXPECT_EQ(NextFinishedState(), v1::BRANCH_STATE_ROLLED_BACK);
+  EXPECT_THAT(database_.Effects(), IsEmpty());
+}
+
+// A stray again, but a restart has lost what was told of it. The coordinator names the session.
 TEST_F(AppHeldTest, AStrayWhoseSessionIsNamedLateIsRolledBack) {
   database_.SetAttached(true);
   StartServing();
