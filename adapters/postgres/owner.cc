@@ -10,7 +10,8 @@ std::string MayBecome(const std::string& role) {
 }
 
 std::string GrantNeeded(const std::string& role) {
-  return "format('GRANT %I TO %I', " + role + ", session_user)";
+  // Unlike format('%I'), this answers NULL for a role that is NULL: a row of nothing listed.
+  return "'GRANT ' || quote_ident(" + role + ") || ' TO ' || quote_ident(session_user)";
 }
 
 }  // namespace assent::adapters::postgres

@@ -122,7 +122,7 @@ TEST_F(PostgresAppHeld, VotesYesForWhatIsListedAndNothingElse) {
   asked.push_back({.gid = NewGid()});
   // The server answers this PREPARE with success, and the tag ROLLBACK.
   ASSERT_TRUE(session.Run(StatementsOf(asked.back().gid).begin));
-  ASSERT_FALSE(session.Run("INSERT INTO t VALUES (0, 0)"));
+  ASSERT_FALSE(session.Run("SELECT 1 / 0"));
   ASSERT_TRUE(session.Run(StatementsOf(asked.back().gid).prepare));
   Gid other_attempt = asked[0].gid;
   ++other_attempt.bqual.attempt;
