@@ -126,9 +126,10 @@ Outcome<std::string> PostgresFinishSession::BecomeOwner(const Gid& gid) {
     return std::string();
   }
   if (MutantOn(Mutant::kOwnerIgnored)) return std::string();
-  answer = connection_->Run("SET ROLE " + text(0));
-  if (auto* failure = std::get_if<Failure>(&answer)) return *failure;
-  role_ = text(0);
+  const std::string role = text(0);
+  auto became = connection_->Run("SET ROLE " + role);
+  if (auto* failure = std::get_if<Failure>(&became)) return *failure;
+  role_ = role;
   return std::string();
 }
 
