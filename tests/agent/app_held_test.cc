@@ -638,6 +638,13 @@ TEST_F(AppHeldTest, StoppingAnswersWhoWaits) {
   });
   EXPECT_TRUE(Eventually([&] { return database_.looking(); }));
   std::thread stopper([&] { agent_.reset(); });
+  // The look ends only when nobody takes its answer in any more.
+  const std::string unknown = ToString(OtherGid());
+  EXPECT_TRUE(Eventually([&] {
+    v1::ExecuteReply reply;
+    return Execute(unknown, 1, {"select"}, &reply).error_code() ==
+           grpc::StatusCode::RESOURCE_EXHAUSTED;
+  }));
   database_.HoldLooks(false);
   stopper.join();
   voter.join();
