@@ -185,8 +185,8 @@ class Server::Impl {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     });
-    for (const auto& [path, handler] : pages_) {
-      server_->Get(path, [&handler = handler](const httplib::Request&, httplib::Response& answer) {
+    for (const auto& page : pages_) {
+      server_->Get(page.first, [&handler = page.second](const httplib::Request&, httplib::Response& answer) {
         Reply reply = handler();
         answer.status = reply.status;
         answer.set_content(std::move(reply.body), reply.content_type);
