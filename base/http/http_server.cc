@@ -186,12 +186,13 @@ class Server::Impl {
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     });
     for (const auto& page : pages_) {
-      server_->Get(page.first, [&handler = page.second](const httplib::Request&, httplib::Response& answer) {
-        Reply reply = handler();
-        answer.status = reply.status;
-        answer.set_content(std::move(reply.body), reply.content_type);
-        answer.set_header("Cache-Control", "no-store");
-      });
+      server_->Get(page.first,
+                   [&handler = page.second](const httplib::Request&, httplib::Response& answer) {
+                     Reply reply = handler();
+                     answer.status = reply.status;
+                     answer.set_content(std::move(reply.body), reply.content_type);
+                     answer.set_header("Cache-Control", "no-store");
+                   });
     }
     server_->Get("/", [this](const httplib::Request&, httplib::Response& answer) {
       answer.set_content(Index(pages_), "text/plain");
