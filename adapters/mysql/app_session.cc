@@ -84,7 +84,11 @@ std::optional<FinishAnswer> CloseAppSession(const FinishTools& tools,
   if (auto* error = std::get_if<SqlError>(&listed)) return NotSent(*error, "process list");
   if (std::get<bool>(listed)) {
     auto error = connection.Run(kill);
-    if (error && error->number == kErKillDenied) return Denied(kill + ": " + error->message);
+    if (error && error->number == kErKillDenied) {
+      return Denied(kill + ": " + error->message +
+                    ". If that is the session of a user with SYSTEM_USER (MySQL), the agent's user "
+                    "needs it as well");
+    }
     if (error && error->number != kErNoSuchThread) return NotSent(*error, kill);
     auto gone = WaitUntilGone(connection, id);
     if (auto* failure = std::get_if<SqlError>(&gone)) return NotSent(*failure, "process list");
