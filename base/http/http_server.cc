@@ -190,7 +190,7 @@ class Server::Impl {
                    [&handler = page.second](const httplib::Request&, httplib::Response& answer) {
                      Reply reply = handler();
                      answer.status = reply.status;
-                     answer.set_content(std::move(reply.body), reply.content_type);
+                     answer.set_content(reply.body, reply.content_type);
                      answer.set_header("Cache-Control", "no-store");
                    });
     }
