@@ -76,8 +76,9 @@ TEST_F(MeasuredManagerTest, EveryVerbIsCountedOnceAndPassedOn) {
   EXPECT_EQ(manager_->Probe()->identity, "fake-1");
   EXPECT_EQ(*manager_->Identity(), "fake-1");
   EXPECT_EQ(manager_->HandSql(committed).commit, "commit " + ToString(committed));
-  EXPECT_EQ(finisher->LookUp({}).status().code(), Code::kUnimplemented) << "as the fake says";
-  EXPECT_EQ(finisher->CheckRole("").code(), Code::kUnimplemented);
+  EXPECT_TRUE(finisher->LookUp({})->empty());
+  EXPECT_EQ(database_.look_counts().looks, 1);
+  EXPECT_EQ(finisher->CheckRole("nobody").code(), Code::kInvalidArgument);
 
   EXPECT_EQ(Count("connect", "done"), 2);
   EXPECT_EQ(Count("start", "done"), 3);
@@ -88,6 +89,7 @@ TEST_F(MeasuredManagerTest, EveryVerbIsCountedOnceAndPassedOn) {
   EXPECT_EQ(Count("rollback", "done"), 2);
   EXPECT_EQ(Count("recover", "done"), 1);
   EXPECT_EQ(Count("probe", "done"), 1);
+  EXPECT_EQ(Count("look_up", "done"), 1);
   EXPECT_EQ(Timed("prepare"), 3);
   EXPECT_EQ(Timed("commit"), 1);
 }
