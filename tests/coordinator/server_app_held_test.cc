@@ -27,7 +27,8 @@ class AppHeldTest : public DriverTest {
   // Every branch that Get shows as committed.
   size_t CountCommitted() {
     size_t count = 0;
-    for (const BranchView& branch : Get(app_.gtrid)->branches) {
+    const TransactionView view = *Get(app_.gtrid);
+    for (const BranchView& branch : view.branches) {
       count += branch.state == BranchViewState::kCommitted ? 1 : 0;
     }
     return count;
