@@ -24,12 +24,11 @@ AgentLinks::~AgentLinks() {
 
 grpc::ServerBidiReactor<v1::AgentMessage, v1::CoordinatorMessage>* AgentLinks::Connect(
     grpc::CallbackServerContext* context) {
-  auto link =
-      AgentLink::Start(next_id_.fetch_add(1), context, driver_, clock_, metrics_,
-                       [this](AgentLink* gone) {
-                         MutexLock lock(mutex_);
-                         open_.erase(gone);
-                       });
+  auto link = AgentLink::Start(next_id_.fetch_add(1), context, driver_, clock_, metrics_,
+                               [this](AgentLink* gone) {
+                                 MutexLock lock(mutex_);
+                                 open_.erase(gone);
+                               });
   MutexLock lock(mutex_);
   open_.insert(link.get());
   return link.get();

@@ -378,8 +378,9 @@ TEST_F(AppHeldTest, WhatItsApplicationCommittedIsForgotten) {
   }));
 }
 
-// A scan asked about it, and meanwhile the report, END and forget have passed. Such an answer brings
-// no evidence: taken for a decision to carry out, it would find nothing and call that a hazard.
+// A scan asked about it, and meanwhile the report, END and forget have passed. Such an answer
+// brings no evidence: taken for a decision to carry out, it would find nothing and call that a
+// hazard.
 TEST_F(AppHeldTest, AnAnswerAboutWhatIsForgottenIsNoDecision) {
   options_.inquiry_age = std::chrono::minutes(10);
   StartServing();

@@ -33,8 +33,8 @@ TEST(Bank, MovesMoneyWithNothingKilled) {
   }
 }
 
-// Small segments, and a snapshot after 64 KiB of log: the coordinator comes back from snapshots, again and
-// again, and remembers what it told.
+// Small segments, and a snapshot after 64 KiB of log: the coordinator comes back from snapshots,
+// again and again, and remembers what it told.
 TEST(Bank, ACoordinatorThatComesBackFromASnapshotRemembers) {
   DeploymentOptions options;
   options.coordinator_settings = {{"segment_bytes", "65536"}, {"snapshot_log_bytes", "65536"}};
