@@ -26,6 +26,20 @@ Status CheckEndpoint(const std::string& endpoint) {
                          "' is not of the form host:port, such as 127.0.0.1:7400");
 }
 
+// A handshake that fails looks like a connection that was lost: only the server knows why.
+std::string QuestionAboutTls(const ConnectionOptions& options) {
+  if (options.tls.empty() || options.endpoint.starts_with("unix:")) {
+    return "does it want TLS (--tls-ca-file, --tls-cert-file, --tls-key-file)";
+  }
+  if (options.tls.cert_file.empty()) {
+    return "does it want TLS, and our certificate with it (--tls-cert-file, --tls-key-file)";
+  }
+  return "does it want TLS, and trust the authority of " + options.tls.cert_file + " as we trust " +
+         options.tls.ca_file +
+         "? `assentctl certs show` tells who signed which, until when, and "
+         "for which hosts. Is the endpoint's host among the latter (else --tls-server-name)";
+}
+
 // Adds who was asked and what to do about it.
 Status Explain(const ConnectionOptions& options, const Status& status,
                const v1::ErrorDetail& detail) {
@@ -40,8 +54,8 @@ Status Explain(const ConnectionOptions& options, const Status& status,
   bool silent = detail.ByteSizeLong() == 0;
   if (silent && status.code() == Code::kUnavailable) {
     return Unavailable(who + " can't be reached: " + status.message() +
-                       "; is assentd running there, and does it want TLS (--tls-ca-file)? Another "
-                       "address is given with --endpoint or ASSENT_ENDPOINT");
+                       "; is assentd running there, and " + QuestionAboutTls(options) +
+                       "? Another address is given with --endpoint or ASSENT_ENDPOINT");
   }
   if (silent && status.code() == Code::kDeadlineExceeded) {
     return DeadlineExceeded(who + " did not answer within " +
@@ -64,6 +78,10 @@ Result<Connection> Connection::Make(const ConnectionOptions& options) {
   if (!credentials.ok()) return credentials.status();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
+  if (!options.tls_server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options.tls_server_name);
+  }
+  if (options.endpoint.starts_with("unix:")) *credentials = grpc::InsecureChannelCredentials();
   return Connection(options, grpc::CreateCustomChannel(options.endpoint, *credentials, arguments));
 }
 

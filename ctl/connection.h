@@ -15,7 +15,8 @@ namespace assent::ctl {
 
 struct ConnectionOptions {
   std::string endpoint = "127.0.0.1:7400";
-  rpc::TlsFiles tls;
+  rpc::TlsFiles tls;            // Not for unix sockets.
+  std::string tls_server_name;  // Empty: the host of the endpoint.
   std::chrono::milliseconds timeout{5'000};
 };
 

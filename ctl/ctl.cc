@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "base/options.h"
+#include "ctl/certs_command.h"
 #include "ctl/connection.h"
 #include "ctl/render.h"
 
@@ -21,12 +22,8 @@ struct Arguments {
   std::vector<std::string> states;
   uint32_t limit = 100;
   std::string gtrid;
+  CertsArguments certs;
 };
-
-int Fail(const Status& status, std::ostream& err) {
-  err << "assentctl: " << status.message() << "\n";
-  return status.code() == Code::kInvalidArgument ? kExitUsage : kExitError;
-}
 
 // "heuristic", "HEURISTIC" -> STATE_HEURISTIC.
 Result<v1::State> ParseState(const std::string& text) {
@@ -92,6 +89,10 @@ int DoForget(const Arguments& arguments, Connection& connection, std::ostream& o
 }
 
 int RunCommand(const CLI::App& app, Arguments& arguments, std::ostream& out, std::ostream& err) {
+  if (app.got_subcommand("certs")) {
+    const WallTime now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    return RunCerts(*app.get_subcommand("certs"), arguments.certs, arguments.json, now, out, err);
+  }
   arguments.connection.timeout = std::chrono::milliseconds(arguments.timeout_ms);
   Result<Connection> connection = Connection::Make(arguments.connection);
   if (!connection.ok()) return Fail(connection.status(), err);
@@ -117,6 +118,9 @@ void Describe(CLI::App& app, Arguments& arguments) {
       ->envname("ASSENT_TLS_CERT_FILE");
   app.add_option("--tls-key-file", arguments.connection.tls.key_file, "Its key (PEM)")
       ->envname("ASSENT_TLS_KEY_FILE");
+  app.add_option("--tls-server-name", arguments.connection.tls_server_name,
+                 "Name that the coordinator's certificate must carry, if not the endpoint's host")
+      ->envname("ASSENT_TLS_SERVER_NAME");
   app.add_flag("--json", arguments.json, "Answer as JSON, with stable keys");
   app.require_subcommand(1);
   app.fallthrough();
@@ -137,9 +141,15 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("forget", "Drop a heuristic transaction that has been settled by hand")
       ->add_option("gtrid", arguments.gtrid, "The transaction")
       ->required();
+  DescribeCerts(app, arguments.certs);
 }
 
 }  // namespace
+
+int Fail(const Status& status, std::ostream& err) {
+  err << "assentctl: " << status.message() << "\n";
+  return status.code() == Code::kInvalidArgument ? kExitUsage : kExitError;
+}
 
 int Run(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
   Arguments arguments;

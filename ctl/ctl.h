@@ -3,6 +3,8 @@
 
 #include <ostream>
 
+#include "base/status.h"
+
 namespace assent::ctl {
 
 // Documented in docs/assentctl.md: scripts rely on them.
@@ -12,6 +14,9 @@ enum ExitCode : int {
   kExitUsage = 2,          // The command line is wrong.
   kExitNeedsOperator = 3,  // It was answered, and something waits for a person.
 };
+
+// Says why on `err`; answers the exit code.
+int Fail(const Status& status, std::ostream& err);
 
 // Runs one command; never throws. Answers go to `out`, errors to `err`. Reads the environment
 // (ASSENT_ENDPOINT, ASSENT_TLS_*) once; so not beside threads that change it.

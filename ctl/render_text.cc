@@ -1,8 +1,8 @@
-#include <algorithm>
 #include <vector>
 
 #include "ctl/hand_sql.h"
 #include "ctl/render.h"
+#include "ctl/table.h"
 
 namespace assent::ctl {
 namespace {
@@ -11,13 +11,6 @@ template <typename Enum>
 std::string Strip(const std::string& name, std::string_view prefix, Enum value) {
   if (name.empty()) return std::to_string(static_cast<int>(value));
   return name.substr(prefix.size());
-}
-
-// What comes from elsewhere must not be able to move the cursor or break a line.
-std::string Clean(const std::string& text) {
-  std::string clean;
-  for (char c : text) clean += static_cast<unsigned char>(c) < 32 || c == 127 ? ' ' : c;
-  return clean;
 }
 
 std::string Duration(uint64_t ms) {
@@ -31,28 +24,6 @@ std::string Duration(uint64_t ms) {
     return std::to_string(seconds / 3'600) + "h" + std::to_string(seconds / 60 % 60) + "m";
   }
   return std::to_string(seconds / 86'400) + "d" + std::to_string(seconds / 3'600 % 24) + "h";
-}
-
-using Cells = std::vector<std::string>;
-
-// Columns as wide as their widest cell, two spaces apart; the last one is not padded.
-std::string Table(const std::vector<Cells>& rows, const std::string& indent = "") {
-  std::vector<size_t> widths;
-  for (const Cells& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const Cells& row : rows) {
-    std::string line = indent;
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size() + 2, ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
 }
 
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : Clean(text); }
