@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/rpc/connect_hint.h"
 #include "base/rpc/status.h"
 
 namespace assent::ctl {
@@ -26,20 +27,6 @@ Status CheckEndpoint(const std::string& endpoint) {
                          "' is not of the form host:port, such as 127.0.0.1:7400");
 }
 
-// A handshake that fails looks like a connection that was lost: only the server knows why.
-std::string QuestionAboutTls(const ConnectionOptions& options) {
-  if (options.tls.empty() || options.endpoint.starts_with("unix:")) {
-    return "does it want TLS (--tls-ca-file, --tls-cert-file, --tls-key-file)";
-  }
-  if (options.tls.cert_file.empty()) {
-    return "does it want TLS, and our certificate with it (--tls-cert-file, --tls-key-file)";
-  }
-  return "does it want TLS, and trust the authority of " + options.tls.cert_file + " as we trust " +
-         options.tls.ca_file +
-         "? `assentctl certs show` tells who signed which, until when, and "
-         "for which hosts. Is the endpoint's host among the latter (else --tls-server-name)";
-}
-
 // Adds who was asked and what to do about it.
 Status Explain(const ConnectionOptions& options, const Status& status,
                const v1::ErrorDetail& detail) {
@@ -53,9 +40,11 @@ Status Explain(const ConnectionOptions& options, const Status& status,
   // Without a word from the server, these come from the way there.
   bool silent = detail.ByteSizeLong() == 0;
   if (silent && status.code() == Code::kUnavailable) {
-    return Unavailable(who + " can't be reached: " + status.message() +
-                       "; is assentd running there, and " + QuestionAboutTls(options) +
-                       "? Another address is given with --endpoint or ASSENT_ENDPOINT");
+    const std::string hint = rpc::ConnectHint(status.message());
+    return Unavailable(who + " can't be reached: " + status.message() + hint +
+                       (hint.empty() ? "; is assentd running there?" : ".") +
+                       " Another address is given with --endpoint or ASSENT_ENDPOINT, TLS files "
+                       "with --tls-ca-file, --tls-cert-file and --tls-key-file");
   }
   if (silent && status.code() == Code::kDeadlineExceeded) {
     return DeadlineExceeded(who + " did not answer within " +

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "base/rpc/connect_hint.h"
 #include "base/rpc/credentials.h"
 #include "base/rpc/status.h"
 
@@ -32,7 +33,8 @@ Failure ToFailure(const grpc::Status& status, const std::string& doing) {
   v1::ErrorDetail detail;
   Status plain = rpc::FromGrpc(status, &detail);
   Failure failure;
-  failure.status = Status(plain.code(), doing + ": " + plain.message());
+  failure.status =
+      Status(plain.code(), doing + ": " + plain.message() + rpc::ConnectHint(plain.message()));
   failure.answered = !status.error_details().empty() || OnlyServersSay(plain.code());
   failure.reason = detail.reason();
   failure.retry_delay = milliseconds(detail.retry_delay_ms());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/rpc/connect_hint.h"
 #include "base/rpc/status.h"
 
 namespace assent::agent {
@@ -110,7 +111,8 @@ void Link::Run() {
         status.error_message() != complained) {
       complained = status.error_message();
       Log(refused ? LogLevel::kError : LogLevel::kWarning, refused ? "link_refused" : "link_lost",
-          {{"coordinator", target_}, {"error", rpc::FromGrpc(status).ToString()}});
+          {{"coordinator", target_},
+           {"error", rpc::FromGrpc(status).ToString() + rpc::ConnectHint(status.error_message())}});
     }
     BackOff(refused);
   }
