@@ -161,7 +161,10 @@ Result<std::unique_ptr<grpc::Server>> StartServer(grpc::ServerBuilder& builder,
   for (Listener& listener : listeners) {
     Status status = CheckCanListen(listener.option, listener.address, listener.has_tls);
     if (!status.ok()) return status;
-    builder.AddListeningPort(listener.address, listener.credentials, &listener.port);
+    const bool local = listener.address.starts_with(kUnixScheme);
+    builder.AddListeningPort(listener.address,
+                             local ? grpc::InsecureServerCredentials() : listener.credentials,
+                             &listener.port);
   }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server) return server;

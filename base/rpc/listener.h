@@ -34,7 +34,9 @@ struct Listener {
   int port = 0;  // Set by StartServer: the port that was bound, 1 for a unix socket.
 };
 
-// Adds the listeners to `builder` and starts the server. A stale unix socket file is replaced.
+// Adds the listeners to `builder` and starts the server. A stale unix socket file is replaced. On a
+// unix socket `credentials` are not used: its directory's mode says who may come, and no
+// certificate names it.
 // Errors: those of CheckCanListen.
 Result<std::unique_ptr<grpc::Server>> StartServer(grpc::ServerBuilder& builder,
                                                   std::vector<Listener>& listeners);
