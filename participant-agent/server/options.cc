@@ -25,8 +25,8 @@ void AddOptions(OptionSet& set, Options* options) {
   set.Add("coordinators", &options->coordinators,
           "Every coordinator node as host:port; the agent dials all of them.");
   set.Add("listen", &options->listen,
-          "Where BranchService listens for services: unix:PATH or host:port. Without TLS only "
-          "loopback addresses.");
+          "Where BranchService listens for services: unix:PATH, which never speaks TLS (its "
+          "directory's mode protects it), or host:port; without TLS only loopback addresses.");
   set.Add("http_listen", &options->http_listen,
           "Address of /metrics and /healthz, HOST:PORT; empty or port 0: none. HTTPS if there are "
           "certificates; without them only loopback.");
