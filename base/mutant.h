@@ -43,7 +43,8 @@ namespace assent {
   X(kEarlierSessionClosed, "earlier_session_closed")   /* 5: an id of an earlier start */          \
   X(kUnlistedVotesYes, "unlisted_votes_yes")           /* 5: YES of an app-held, not seen */       \
   X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */       \
-  X(kClientMayServe, "client_may_serve")               /* TLS: a client's certificate serves */
+  X(kClientMayServe, "client_may_serve")               /* TLS: a client's certificate serves */    \
+  X(kClientsUnasked, "clients_unasked")                /* TLS: servers take whoever comes */
 
 enum class Mutant {
 #define X(id, name) id,

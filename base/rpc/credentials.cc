@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include "base/mutant.h"
 #include "base/options.h"
 #include "base/read_file.h"
 
@@ -138,8 +139,9 @@ Result<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const TlsFile
   Pem pem = Load(files, Side::kServer, &problems);
   if (!problems.empty()) return AsStatus(problems);
   grpc::SslServerCredentialsOptions options(
-      pem.ca.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                     : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+      pem.ca.empty() || MutantOn(Mutant::kClientsUnasked)
+          ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+          : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   options.pem_root_certs = pem.ca;
   options.pem_key_cert_pairs.push_back({pem.key, pem.cert});
   return grpc::SslServerCredentials(options);

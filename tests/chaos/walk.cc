@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "assent/v1/admin_service.grpc.pb.h"
+#include "base/rpc/credentials.h"
+#include "tests/support/connect.h"
 #include "tests/support/process.h"
 #include "tests/support/stop_point.h"
 
@@ -42,8 +44,8 @@ const char* PartName(Part part) {
   return "?";
 }
 
-Result<std::unique_ptr<Walk>> Walk::Create() {
-  auto house = Deployment::Start();
+Result<std::unique_ptr<Walk>> Walk::Create(bool tls) {
+  auto house = Deployment::Start({.tls = tls});
   if (!house.ok()) return house.status();
   if (Status s = (*house)->postgres().Execute(kSchema); !s.ok()) return s;
   if (Status s = (*house)->mariadb().Execute(kSchema); !s.ok()) return s;
@@ -92,15 +94,13 @@ Result<Ending> Walk::Run(const std::string& step, Part stopped, Part killed) {
 }
 
 client::Outcome Walk::Transfer(const std::string& id, std::string* why) {
-  client::ClientOptions options;
-  options.endpoints = {house_->coordinator().endpoint()};
+  client::ClientOptions options = test_support::ToCoordinator(*house_);
   options.begin_retry_for = kAskFor;
   auto coordinators = client::Client::Connect(options);
-  client::AgentOptions postgres, mariadb;
-  postgres.endpoint = house_->postgres_agent().endpoint();
-  mariadb.endpoint = house_->mariadb_agent().endpoint();
-  auto postgres_agent = client::Agent::Connect(postgres);
-  auto mariadb_agent = client::Agent::Connect(mariadb);
+  auto postgres_agent =
+      client::Agent::Connect(test_support::ToAgent(*house_, house_->postgres_agent()));
+  auto mariadb_agent =
+      client::Agent::Connect(test_support::ToAgent(*house_, house_->mariadb_agent()));
   if (!coordinators.ok() || !postgres_agent.ok() || !mariadb_agent.ok()) {
     return client::Outcome::kUnknown;
   }
@@ -175,8 +175,11 @@ Status Walk::BringBack(Part part) {
 }
 
 Status Walk::WaitAllEnded() {
+  const test_support::TlsPaths& tls = house_->client_tls();
+  auto credentials = rpc::ChannelCredentials({tls.ca_file, tls.cert_file, tls.key_file});
+  if (!credentials.ok()) return credentials.status();
   auto stub = v1::AdminService::NewStub(
-      grpc::CreateChannel(house_->coordinator().endpoint(), grpc::InsecureChannelCredentials()));
+      grpc::CreateChannel(house_->coordinator().endpoint(), *credentials));
   std::string last = "no answer";
   bool ended = test_support::WaitUntil(kSettledWithin, [&] {
     grpc::ClientContext context;
@@ -199,19 +202,15 @@ Status Walk::WaitAllEnded() {
 }
 
 bool Walk::BothAgentsWork() {
-  client::ClientOptions options;
-  options.endpoints = {house_->coordinator().endpoint()};
-  auto coordinators = client::Client::Connect(options);
+  auto coordinators = client::Client::Connect(test_support::ToCoordinator(*house_));
   if (!coordinators.ok()) return false;
   auto transaction = coordinators->Begin();
   if (!transaction.ok()) return false;
-  const std::pair<std::string, const char*> places[] = {
-      {house_->postgres_agent().endpoint(), Deployment::kPostgresResource},
-      {house_->mariadb_agent().endpoint(), Deployment::kMariadbResource}};
-  for (const auto& [endpoint, resource] : places) {
-    client::AgentOptions agent_options;
-    agent_options.endpoint = endpoint;
-    auto agent = client::Agent::Connect(agent_options);
+  const std::pair<const test_support::AgentProcess*, const char*> places[] = {
+      {&house_->postgres_agent(), Deployment::kPostgresResource},
+      {&house_->mariadb_agent(), Deployment::kMariadbResource}};
+  for (const auto& [process, resource] : places) {
+    auto agent = client::Agent::Connect(test_support::ToAgent(*house_, *process));
     if (!agent.ok() || !transaction->Open(*agent, resource).ok()) return false;
   }
   return transaction->Rollback().aborted();

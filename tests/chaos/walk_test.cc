@@ -1,5 +1,5 @@
 // kill -9 of the coordinator, an agent or a database at each named step (steps.h): both databases
-// end the same, nothing stays prepared, the client was told the truth.
+// end the same, nothing stays prepared, the client was told the truth. Half of it with mutual TLS.
 #include "tests/chaos/walk.h"
 
 #include <gtest/gtest.h>
@@ -15,10 +15,12 @@ struct Stretch {
   Step step;
   Part stopped;
   Part killed;
+  bool tls;
 };
 
 void PrintTo(const Stretch& s, std::ostream* out) {
-  *out << s.step.name << " in " << PartName(s.stopped) << ", kill " << PartName(s.killed);
+  *out << s.step.name << " in " << PartName(s.stopped) << ", kill " << PartName(s.killed)
+       << (s.tls ? ", with TLS" : "");
 }
 
 std::string NameOf(const testing::TestParamInfo<Stretch>& info) {
@@ -28,33 +30,41 @@ std::string NameOf(const testing::TestParamInfo<Stretch>& info) {
   return name;
 }
 
-std::vector<Stretch> Stretches(Place place) {
+// Every second stretch is walked with TLS, the others without: of each step some, and of each part
+// that is killed, as the number of parts is odd.
+std::vector<Stretch> Stretches(Place place, bool tls) {
   constexpr Part kAll[] = {Part::kCoordinator, Part::kPostgresAgent, Part::kMariadbAgent,
                            Part::kPostgres, Part::kMariadb};
   std::vector<Stretch> stretches;
+  bool tls_is_next = false;
   for (const Step& step : Steps()) {
     if (step.place != place) continue;
     std::vector<Part> stopped = {Part::kCoordinator};
     if (place == Place::kAgent) stopped = {Part::kPostgresAgent, Part::kMariadbAgent};
     for (Part at : stopped) {
-      for (Part killed : kAll) stretches.push_back({step, at, killed});
+      for (Part killed : kAll) {
+        if (tls_is_next == tls) stretches.push_back({step, at, killed, tls});
+        tls_is_next = !tls_is_next;
+      }
     }
   }
   return stretches;
 }
 
-// One house for all stretches of this process; made by the first.
-Result<std::unique_ptr<Walk>>& TheWalk() {
-  static auto walk = std::make_unique<Result<std::unique_ptr<Walk>>>(Walk::Create());
-  return *walk;
-}
-
 class WalkTest : public testing::TestWithParam<Stretch> {
  protected:
-  static void TearDownTestSuite() {
-    if (TheWalk().ok()) TheWalk().value().reset();
+  static void TearDownTestSuite() { walk_.reset(); }
+
+  // One house for all stretches of a suite; made by the first.
+  static Result<std::unique_ptr<Walk>>& TheWalk() {
+    if (!walk_) walk_.emplace(Walk::Create(GetParam().tls));
+    return *walk_;
   }
+
+ private:
+  static std::optional<Result<std::unique_ptr<Walk>>> walk_;
 };
+std::optional<Result<std::unique_ptr<Walk>>> WalkTest::walk_;
 
 TEST_P(WalkTest, EndsAlikeInBothDatabasesAndAsTold) {
   const Stretch& s = GetParam();
@@ -83,9 +93,14 @@ TEST_P(WalkTest, EndsAlikeInBothDatabasesAndAsTold) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Coordinator, WalkTest, testing::ValuesIn(Stretches(Place::kCoordinator)),
+INSTANTIATE_TEST_SUITE_P(Coordinator, WalkTest,
+                         testing::ValuesIn(Stretches(Place::kCoordinator, false)), NameOf);
+INSTANTIATE_TEST_SUITE_P(CoordinatorTls, WalkTest,
+                         testing::ValuesIn(Stretches(Place::kCoordinator, true)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Agents, WalkTest, testing::ValuesIn(Stretches(Place::kAgent, false)),
                          NameOf);
-INSTANTIATE_TEST_SUITE_P(Agents, WalkTest, testing::ValuesIn(Stretches(Place::kAgent)), NameOf);
+INSTANTIATE_TEST_SUITE_P(AgentsTls, WalkTest, testing::ValuesIn(Stretches(Place::kAgent, true)),
+                         NameOf);
 
 }  // namespace
 }  // namespace assent::chaos

@@ -45,6 +45,13 @@ std::string TomlString(const std::string& text) {
   return quoted + '"';
 }
 
+Toml TlsSettings(const TlsPaths& paths) {
+  if (paths.ca_file.empty()) return {};
+  return {{"tls_ca_file", TomlString(paths.ca_file)},
+          {"tls_cert_file", TomlString(paths.cert_file)},
+          {"tls_key_file", TomlString(paths.key_file)}};
+}
+
 ServerProcess::ServerProcess(std::string name, const TempDir& dir, std::string program)
     : name_(std::move(name)),
       program_(std::move(program)),

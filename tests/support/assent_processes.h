@@ -10,6 +10,7 @@
 
 #include "adapters/resource_manager.h"
 #include "base/status.h"
+#include "tests/support/certificates.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -21,6 +22,8 @@ std::string OwnBinDir();
 // Keys of a config file and their values as TOML text.
 using Toml = std::map<std::string, std::string>;
 std::string TomlString(const std::string& text);
+// tls_ca_file and so on; none if the paths are empty.
+Toml TlsSettings(const TlsPaths& paths);
 
 // A server of ours, with its log in a file. Not thread-safe.
 class ServerProcess {

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "tests/support/connect.h"
+
 namespace assent::test_support {
 namespace {
 
@@ -40,17 +42,12 @@ Status Bank::Open() {
   }
   sum_before_ = 2 * options_.accounts * options_.initial_balance;
 
-  client::ClientOptions coordinator;
-  coordinator.endpoints = {deployment_.coordinator().endpoint()};
-  auto made_client = client::Client::Connect(coordinator);
+  auto made_client = client::Client::Connect(ToCoordinator(deployment_));
   if (!made_client.ok()) return made_client.status();
   client_ = std::move(*made_client);
-  for (auto [agent, endpoint] :
-       {std::pair(&postgres_agent_, deployment_.postgres_agent().endpoint()),
-        std::pair(&mariadb_agent_, deployment_.mariadb_agent().endpoint())}) {
-    client::AgentOptions options;
-    options.endpoint = endpoint;
-    auto made = client::Agent::Connect(options);
+  for (auto [agent, process] : {std::pair(&postgres_agent_, &deployment_.postgres_agent()),
+                                std::pair(&mariadb_agent_, &deployment_.mariadb_agent())}) {
+    auto made = client::Agent::Connect(ToAgent(deployment_, *process));
     if (!made.ok()) return made.status();
     *agent = std::move(*made);
   }

@@ -12,8 +12,12 @@ namespace {
 
 using std::chrono::seconds;
 
-TEST(Bank, MovesMoneyWithNothingKilled) {
-  auto house = Deployment::Start();
+class UntroubledBank : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(, UntroubledBank, testing::Bool(),
+                         [](const auto& tls) { return tls.param ? "Tls" : "Plain"; });
+
+TEST_P(UntroubledBank, MovesMoney) {
+  auto house = Deployment::Start({.tls = GetParam()});
   ASSERT_TRUE(house.ok()) << house.status().ToString();
   Bank bank(**house, {.concurrency = 4});
   Status opened = bank.Open();

@@ -1,31 +1,37 @@
 #include "tests/support/certificates.h"
 
 #include <chrono>
-#include <vector>
 
-#include "tests/support/process.h"
+#include "ctl/certs/store.h"
 
 namespace assent::test_support {
 
+using certs::Role;
+
 Status MakeCertificates(const TempDir& dir) {
-  const std::vector<Argv> commands = {
-      {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-       "-days", "2", "-subj", "/CN=test authority", "-keyout", dir.File("ca.key"), "-out",
-       dir.File("ca.pem")},
-      {"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-       "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout",
-       dir.File("node.key"), "-out", dir.File("node.csr")},
-      {"openssl", "x509", "-req", "-in", dir.File("node.csr"), "-CA", dir.File("ca.pem"), "-CAkey",
-       dir.File("ca.key"), "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out",
-       dir.File("node.pem")},
-      {"chmod", "600", dir.File("node.key")},
-  };
-  for (Argv argv : commands) {
-    argv[0] = "/usr/bin/" + argv[0];
-    Status made = RunToEnd(argv, {}, {}, dir.File("openssl.log"), std::chrono::seconds(20));
-    if (!made.ok()) return made;
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  if (auto made = certs::InitAuthority(dir.path(), now); !made.ok()) return made.status();
+  for (const certs::Request& request :
+       {certs::Request{Role::kNode, "node", {"127.0.0.1", "localhost"}},
+        certs::Request{Role::kAgent, "agent", {}}, certs::Request{Role::kClient, "client", {}}}) {
+    auto made = certs::Issue(dir.path(), request, false, now);
+    if (!made.ok()) return made.status();
   }
   return Ok();
+}
+
+TlsPaths PathsOf(const std::string& directory, const std::string& name) {
+  const std::string base = directory + "/";
+  return {base + "ca.pem", base + name + ".pem", base + name + ".key"};
+}
+
+const std::string& TestCertificates() {
+  static const TempDir dir = [] {
+    TempDir made;
+    ASSENT_CHECK(MakeCertificates(made).ok());
+    return made;
+  }();
+  return dir.path();
 }
 
 }  // namespace assent::test_support

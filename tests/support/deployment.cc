@@ -18,6 +18,7 @@ AgentOptions MakeAgentOptions(const DeploymentOptions& options, const AssentdPro
   agent.coordinators = {coordinator.endpoint()};
   agent.resources = {{kind, connect, {}}};
   agent.settings = options.agent_settings;
+  if (options.tls) agent.settings.merge(TlsSettings(PathsOf(TestCertificates(), "agent")));
   agent.bin_dir = options.bin_dir;
   return agent;
 }
@@ -50,6 +51,10 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
   AssentdOptions assentd;
   assentd.cluster = kCluster;
   assentd.settings = options.coordinator_settings;
+  if (options.tls) {
+    assentd.settings.merge(TlsSettings(PathsOf(TestCertificates(), "node")));
+    made->client_tls_ = PathsOf(TestCertificates(), "client");
+  }
   assentd.bin_dir = options.bin_dir;
   auto coordinator = AssentdProcess::Create(made->dir_, assentd);
   if (!coordinator.ok()) return coordinator.status();

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "tests/support/assent_processes.h"
+#include "tests/support/certificates.h"
 #include "tests/support/mysqld.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/temp_dir.h"
@@ -22,6 +23,8 @@ struct DeploymentOptions {
   std::function<Result<std::unique_ptr<Mysqld>>()> in_place_of_mariadb;
   Toml coordinator_settings;
   Toml agent_settings;
+  // Mutual TLS at every port, with TestCertificates().
+  bool tls = false;
   std::string bin_dir;  // Empty: OwnBinDir().
 };
 
@@ -52,6 +55,9 @@ class Deployment {
   // Waits until no prepared branch is left and answers 0, or how many are left at the end.
   Result<int> WaitNothingPrepared(std::chrono::milliseconds timeout) const;
 
+  // What clients show; empty without TLS.
+  const TlsPaths& client_tls() const { return client_tls_; }
+
   // Where the configs and logs of our own programs lie.
   const std::string& dir() const { return dir_.path(); }
   // Leaves logs, configs and data behind at destruction.
@@ -62,6 +68,7 @@ class Deployment {
 
   // Destroyed in reverse order: agents, coordinator, databases.
   TempDir dir_;
+  TlsPaths client_tls_;
   std::unique_ptr<PostgresServer> postgres_;
   std::unique_ptr<Mysqld> mariadb_;
   std::unique_ptr<AssentdProcess> coordinator_;

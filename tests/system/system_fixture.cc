@@ -1,5 +1,7 @@
 #include "tests/system/system_fixture.h"
 
+#include "tests/support/connect.h"
+
 namespace assent::system_tests {
 namespace {
 constexpr const char* kSchema = "CREATE TABLE kept (id VARCHAR(64) PRIMARY KEY)";
@@ -20,21 +22,15 @@ void SystemTest::TearDownTestSuite() { house_.reset(); }
 void SystemTest::SetUp() { ASSERT_NE(house_, nullptr) << "the deployment did not start"; }
 
 client::Client SystemTest::Coordinators() {
-  client::ClientOptions options;
-  options.endpoints = {house_->coordinator().endpoint()};
-  return client::Client::Connect(options).value();
+  return client::Client::Connect(test_support::ToCoordinator(*house_)).value();
 }
 
 client::Agent SystemTest::PostgresAgent() {
-  client::AgentOptions options;
-  options.endpoint = house_->postgres_agent().endpoint();
-  return client::Agent::Connect(options).value();
+  return client::Agent::Connect(test_support::ToAgent(*house_, house_->postgres_agent())).value();
 }
 
 client::Agent SystemTest::MariadbAgent() {
-  client::AgentOptions options;
-  options.endpoint = house_->mariadb_agent().endpoint();
-  return client::Agent::Connect(options).value();
+  return client::Agent::Connect(test_support::ToAgent(*house_, house_->mariadb_agent())).value();
 }
 
 client::WorkResult<client::Branch> SystemTest::InsertInPostgres(client::Transaction& transaction,

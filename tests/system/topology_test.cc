@@ -1,15 +1,12 @@
-// Other shapes than the usual one: a single agent for both databases behind a unix socket, and
-// everything under mutual TLS.
+// Another shape than the usual one: a single agent for both databases behind a unix socket.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "client/assent.h"
 #include "tests/support/assent_processes.h"
-#include "tests/support/certificates.h"
 #include "tests/support/mariadb_server.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
-#include "tests/support/scrape.h"
 #include "tests/support/temp_dir.h"
 
 namespace assent::system_tests {
@@ -30,8 +27,7 @@ struct Shape {
 };
 
 // Both databases, one coordinator, one agent that serves both.
-void Build(const TempDir& dir, const test_support::Toml& settings,
-           const test_support::Toml& agent_settings, Shape* shape) {
+void Build(const TempDir& dir, const test_support::Toml& agent_settings, Shape* shape) {
   auto postgres = test_support::PostgresServer::Create();
   ASSERT_TRUE(postgres.ok()) << postgres.status().ToString();
   shape->postgres = std::move(*postgres);
@@ -40,7 +36,7 @@ void Build(const TempDir& dir, const test_support::Toml& settings,
   shape->mariadb = std::move(*mariadb);
 
   auto coordinator = test_support::AssentdProcess::Create(
-      dir, {.cluster = kCluster, .settings = settings, .bin_dir = ""});
+      dir, {.cluster = kCluster, .settings = {}, .bin_dir = ""});
   ASSERT_TRUE(coordinator.ok()) << coordinator.status().ToString();
   shape->coordinator = std::move(*coordinator);
   Status started = shape->coordinator->Start();
@@ -52,8 +48,7 @@ void Build(const TempDir& dir, const test_support::Toml& settings,
       {"postgresql", shape->postgres->ConnectOptions(kCluster, "orders_pg"), {}},
       {"mysql", shape->mariadb->ConnectOptions(kCluster, "stock_my"), {}},
   };
-  options.settings = settings;
-  for (const auto& [key, value] : agent_settings) options.settings[key] = value;
+  options.settings = agent_settings;
   auto agent = test_support::AgentProcess::Create(dir, options);
   ASSERT_TRUE(agent.ok()) << agent.status().ToString();
   shape->agent = std::move(*agent);
@@ -88,7 +83,7 @@ TEST(Topology, OneAgentServesBothDatabasesOnAUnixSocket) {
   TempDir dir;
   Shape shape;
   const std::string socket = "unix:" + dir.File("agent.sock");
-  Build(dir, {}, {{"listen", TomlString(socket)}}, &shape);
+  Build(dir, {{"listen", TomlString(socket)}}, &shape);
   if (HasFatalFailure()) return;
   auto coordinators = client::Client::Connect({.endpoints = {shape.coordinator->endpoint()}});
   auto agent = client::Agent::Connect({.endpoint = socket});
@@ -113,56 +108,6 @@ TEST(Topology, OneAgentServesBothDatabasesOnAUnixSocket) {
   EXPECT_EQ(transfer("1000"), 1) << "more than there is";
   EXPECT_EQ(shape.postgres->Query("SELECT balance FROM account WHERE id = 1")->at(0)[0], "70");
   EXPECT_EQ(shape.mariadb->Query("SELECT balance FROM account WHERE id = 2")->at(0)[0], "130");
-}
-
-TEST(Topology, MutualTlsEverywhere) {
-  TempDir dir;
-  ASSERT_TRUE(test_support::MakeCertificates(dir).ok());
-  Shape shape;
-  Build(dir,
-        {{"tls_ca_file", TomlString(dir.File("ca.pem"))},
-         {"tls_cert_file", TomlString(dir.File("node.pem"))},
-         {"tls_key_file", TomlString(dir.File("node.key"))}},
-        {}, &shape);
-  if (HasFatalFailure()) return;
-  const client::TlsOptions tls{.ca_file = dir.File("ca.pem"),
-                               .cert_file = dir.File("node.pem"),
-                               .key_file = dir.File("node.key"),
-                               .server_name = ""};
-  auto coordinators =
-      client::Client::Connect({.endpoints = {shape.coordinator->endpoint()}, .tls = tls});
-  ASSERT_TRUE(coordinators.ok()) << coordinators.status().ToString();
-  auto agent = client::Agent::Connect({.endpoint = shape.agent->endpoint(), .tls = tls});
-  ASSERT_TRUE(agent.ok()) << agent.status().ToString();
-  CommitOneInBoth(shape, *coordinators, *agent);
-
-  // The pages stay on loopback, and have the same certificates as every other door.
-  for (const std::string& endpoint :
-       {shape.coordinator->http_endpoint(), shape.agent->http_endpoint()}) {
-    auto page = test_support::HttpGet(
-        endpoint, "/metrics",
-        {.ca_file = tls.ca_file, .cert_file = tls.cert_file, .key_file = tls.key_file});
-    ASSERT_TRUE(page.ok()) << page.status().ToString();
-    EXPECT_THAT(page->body, testing::HasSubstr("assent_build_info"));
-    EXPECT_FALSE(test_support::HttpGet(endpoint, "/metrics").ok());
-    EXPECT_FALSE(test_support::HttpGet(endpoint, "/metrics",
-                                       {.ca_file = tls.ca_file, .cert_file = {}, .key_file = {}})
-                     .ok());
-  }
-
-  // Whoever has no certificate is not let in, in clear text or under TLS.
-  for (const client::TlsOptions& wrong :
-       {client::TlsOptions{},
-        client::TlsOptions{
-            .ca_file = dir.File("ca.pem"), .cert_file = "", .key_file = "", .server_name = ""}}) {
-    client::ClientOptions options;
-    options.endpoints = {shape.coordinator->endpoint()};
-    options.tls = wrong;
-    options.begin_retry_for = seconds(1);
-    auto stranger = client::Client::Connect(options);
-    if (!stranger.ok()) continue;
-    EXPECT_FALSE(stranger->Begin().ok());
-  }
 }
 
 }  // namespace
