@@ -72,9 +72,10 @@ std::string FactsText(const std::string& file, const certs::Facts& facts, certs:
   if (!hosts.empty()) rows.push_back({"hosts", Clean(hosts)});
   rows.push_back({"issuer", Clean(facts.issuer)});
   rows.push_back({"serial", facts.serial});
-  rows.push_back({"valid", Timestamp(facts.validity.not_before) + " to " +
-                               Timestamp(facts.validity.not_after) + ", " +
-                               DaysText(facts.validity, now) + " left"});
+  std::string valid =
+      Timestamp(facts.validity.not_before) + " to " + Timestamp(facts.validity.not_after);
+  if (now <= facts.validity.not_after) valid += ", " + DaysText(facts.validity, now) + " left";
+  rows.push_back({"valid", valid});
   return Clean(file) + "\n" + Table(rows, "  ") + Warning(facts, now);
 }
 
