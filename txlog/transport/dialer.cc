@@ -78,7 +78,8 @@ void Dialer::FailRefused(const Refusal& refusal) {
                                 {"reason", reason},
                                 {"problem", refusal.text}});
   }
-  refused_ = true;
+  // A peer that does not know us yet dials us once it does: that is worth another attempt.
+  refused_ = refusal.reason != RefusalReason::kMember;
   Rest(backoff_.Longest());
 }
 

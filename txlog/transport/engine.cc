@@ -13,16 +13,12 @@ Engine::Engine(Shared& shared, ListeningSocket listening)
       }) {}
 
 void Engine::Run() {
-  while (true) {
+  while (Obey()) {
     const MonotonicTime until = NextDeadline();
-    // Whoever sends from now on wakes us; who did before is served without a sleep.
+    // Whoever sends or wishes from now on wakes us; who did before is served without a sleep.
     shared_.poller.Wait(shared_.outboxes.MaySleep() ? until : MonotonicTime{});
     shared_.outboxes.Awake();
 
-    Wishes wishes = TakeWishes();
-    if (wishes.stop) break;
-    if (wishes.peers) ChangePeers(std::move(*wishes.peers));
-    if (wishes.resume) acceptor_.Resume();
     for (const Resolver::Answer& answer : resolver_.TakeAnswers()) {
       for (const auto& [member, dialer] : dialers_) {
         if (dialer->question() == answer.question) dialer->OnResolved(answer.addresses);
@@ -34,6 +30,14 @@ void Engine::Run() {
     acceptor_.Tick(now);
   }
   dialers_.clear();
+}
+
+bool Engine::Obey() {
+  Wishes wishes = TakeWishes();
+  if (wishes.stop) return false;
+  if (wishes.peers) ChangePeers(std::move(*wishes.peers));
+  if (wishes.resume) acceptor_.Resume();
+  return true;
 }
 
 MonotonicTime Engine::NextDeadline() const {

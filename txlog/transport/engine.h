@@ -35,6 +35,8 @@ class Engine {
     bool stop = false;
   };
 
+  // Does what others wish. False: stop.
+  bool Obey();
   MonotonicTime NextDeadline() const;
   Wishes TakeWishes() EXCLUDES(mutex_);
   void ChangePeers(std::vector<Peer> peers);

@@ -117,6 +117,7 @@ class Transport::Impl {
     if (!listening.ok()) return listening.status();
     port_ = listening->port;
     engine_ = std::make_unique<Engine>(shared_, std::move(*listening));
+    engine_->SetPeers(options.peers);
     thread_ = std::thread([this] {
       // OpenSSL writes to sockets that the other side may have closed.
       sigset_t pipe;
@@ -161,6 +162,7 @@ Transport::~Transport() = default;
 Result<std::unique_ptr<Transport>> Transport::Start(const TransportOptions& options,
                                                     TransportHandler& handler) {
   if (Status s = CheckOptions(options); !s.ok()) return s;
+  if (Status s = CheckPeers(options, options.peers); !s.ok()) return s;
   TransportOptions complete = options;
   if (complete.advertise.empty()) complete.advertise = complete.listen;
   if (complete.incarnation == 0) complete.incarnation = SystemRandom64();

@@ -44,6 +44,9 @@ struct TransportOptions {
   // All three files, or none.
   tls::TlsFiles tls;
 
+  // As SetPeers, from the first moment on: a peer that dials before it is known is refused.
+  std::vector<Peer> peers;
+
   std::string cluster_uuid;
   MemberId member = 0;
   // Which life of this node: must be another at each start. 0: drawn at random.
@@ -93,8 +96,8 @@ class TransportHandler {
 // Thread-safe. Destruction ends all connections; what waits is lost.
 class Transport {
  public:
-  // Listens, with no peers at first. `handler` must outlive the transport, and hears nothing before
-  // SetPeers unless strangers are accepted.
+  // Listens and dials. `handler` must outlive the transport, and may be called before Start
+  // returns.
   //
   // INVALID_ARGUMENT, FAILED_PRECONDITION: an option, the TLS files, or the address;
   // ALREADY_EXISTS: the address is in use. Messages name the option and the remedy.

@@ -138,13 +138,24 @@ TEST_P(TransportTest, ANodeThatComesBackIsConnectedAgain) {
   EXPECT_EQ(a->Send(2, Message("lost")), SendResult::kDown);
   ASSERT_TRUE(Eventually([&] { return a.counters(2).failures.value() >= 3; }))
       << "it must go on trying";
+  options.peers = {a.AsPeer()};
   TestNode again(options);
-  ASSERT_TRUE(again->SetPeers({a.AsPeer()}).ok());
   ASSERT_TRUE(a.owner().WaitUp(2));
   EXPECT_NE(a.owner().incarnation_of(2), first_life);
   EXPECT_EQ(a->Send(2, Message("welcome back")), SendResult::kQueued);
   ASSERT_TRUE(again.owner().WaitMessages(1));
   EXPECT_EQ(again.owner().Take()[0].bytes, "welcome back");
+}
+
+TEST_P(TransportTest, APeerThatIsHeardOfIsDialledAtOnce) {
+  TransportOptions patient = Options(1);
+  patient.backoff_min = patient.backoff_max = std::chrono::minutes(2);
+  TestNode a(patient);
+  TestNode b(Options(2));
+  ASSERT_TRUE(a->SetPeers({b.AsPeer()}).ok());
+  ASSERT_TRUE(Eventually([&] { return a.counters(2).failures.value() == 1; })) << "b knows no a";
+  ASSERT_TRUE(b->SetPeers({a.AsPeer()}).ok());
+  EXPECT_TRUE(a.owner().WaitUp(2)) << "long before its next attempt is due";
 }
 
 TEST_P(TransportTest, WhatWaitsForASlowPeerIsBoundedAndNothingQueuedIsLost) {
@@ -315,6 +326,10 @@ TEST(TransportOptionsTest, WhatCannotWorkIsNamed) {
               HasSubstr("queue_bytes"));
   EXPECT_THAT(problem([](TransportOptions& o) { o.silence_max = o.heartbeat_interval; }),
               HasSubstr("silence_max"));
+  EXPECT_THAT(problem([](TransportOptions& o) {
+                o.peers = {{1, "127.0.0.1:1", ""}};
+              }),
+              HasSubstr("our own"));
   EXPECT_THAT(problem([](TransportOptions& o) { o.listen = "unix:/tmp/x"; }), HasSubstr("unix"));
   TestNode first(TestOptions(1));
   TransportOptions taken = TestOptions(2);
