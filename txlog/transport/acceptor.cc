@@ -200,16 +200,18 @@ FrameLink::Take Acceptor::OnHello(Accepted& accepted, const Frame& frame) {
   return FrameLink::Take::kTaken;
 }
 
+std::string Acceptor::ExpectedName(MemberId member) const {
+  const auto it = shared_.peers.find(member);
+  if (it == shared_.peers.end()) return shared_.options.stranger_certificate_name;
+  const Peer& peer = it->second;
+  return peer.certificate_name.empty() ? HostOf(peer.address) : peer.certificate_name;
+}
+
 std::optional<Refusal> Acceptor::Judge(const Accepted& accepted, const Hello& hello) const {
-  const auto peer = shared_.peers.find(hello.from);
-  const bool known = peer != shared_.peers.end();
-  const TransportOptions& options = shared_.options;
-  auto refusal = JudgeHello(hello, shared_.us, known || options.accept_strangers);
+  const bool known = shared_.peers.contains(hello.from);
+  auto refusal = JudgeHello(hello, shared_.us, known || shared_.options.accept_strangers);
   if (refusal) return refusal;
-  const std::string expected = !known ? options.stranger_certificate_name
-                               : !peer->second.certificate_name.empty()
-                                   ? peer->second.certificate_name
-                                   : HostOf(peer->second.address);
+  const std::string expected = ExpectedName(hello.from);
   if (!accepted.link.stream().PeerIs(expected)) {
     return Refusal{RefusalReason::kCertificate,
                    "the certificate of member " + std::to_string(hello.from) + " is not for " +
@@ -338,10 +340,13 @@ void Acceptor::Watch(Accepted& accepted) {
 // ---- What the owner and the clock say.
 
 void Acceptor::OnPeersChanged() {
-  if (shared_.options.accept_strangers) return;
+  // Whoever would be refused today has no right to go on.
   std::vector<Accepted*> gone;
   for (const auto& [member, accepted] : talking_) {
-    if (!shared_.peers.contains(member)) gone.push_back(accepted);
+    const bool allowed = shared_.peers.contains(member) || shared_.options.accept_strangers;
+    if (!allowed || !accepted->link.stream().PeerIs(ExpectedName(member))) {
+      gone.push_back(accepted);
+    }
   }
   for (Accepted* accepted : gone) Drop(*accepted);
 }

@@ -81,6 +81,8 @@ class Acceptor final : public Poller::Watcher {
   FrameLink::Take OnFrame(Accepted& accepted, Frame& frame);
   FrameLink::Take OnHello(Accepted& accepted, const Frame& frame);
   FrameLink::Take OnMessage(Accepted& accepted, Frame& frame);
+  // The name that this member's certificate must be for.
+  std::string ExpectedName(MemberId member) const;
   std::optional<Refusal> Judge(const Accepted& accepted, const Hello& hello) const;
   void Welcomed(Accepted& accepted, const Hello& hello);
   // Both may end the connection, but leave the object until the next Tick.

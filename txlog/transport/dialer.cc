@@ -32,6 +32,7 @@ Dialer::~Dialer() { Drop(); }
 
 void Dialer::Drop() {
   if (token_ != 0) shared_.poller.Remove(std::exchange(token_, 0));
+  if (link_) counters_.messages_dropped.Add(link_->unwritten_messages());
   link_.reset();
   connecting_.Reset();
   if (phase_ != Phase::kUp) return;
@@ -233,7 +234,6 @@ void Dialer::OnWelcome(const Welcome& welcome) {
 
 void Dialer::Send(std::vector<Message> messages) {
   if (phase_ != Phase::kUp) return;
-  counters_.messages_out.Add(messages.size());
   for (Message& message : messages) link_->Queue(FrameType::kMessage, std::move(message));
   Flush(shared_.Now());
 }
@@ -242,8 +242,9 @@ void Dialer::Flush(MonotonicTime now) {
   const uint64_t before = link_->bytes_sent();
   const bool alive = link_->Flush(now);
   counters_.bytes_out.Add(link_->bytes_sent() - before);
-  if (const size_t cost = link_->TakeWrittenCost(); cost > 0) {
-    shared_.outboxes.Written(peer_.member, cost);
+  if (const FrameLink::Count written = link_->TakeWritten(); written.messages > 0) {
+    counters_.messages_out.Add(written.messages);
+    shared_.outboxes.Written(peer_.member, written.cost);
   }
   if (alive) {
     Watch();

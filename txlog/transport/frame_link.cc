@@ -86,9 +86,18 @@ void FrameLink::Sent(size_t bytes) {
   while (!queue_.empty() && front_sent_ >= queue_.front().bytes) {
     const Outgoing& done = queue_.front();
     front_sent_ -= done.bytes;
-    if (done.type == FrameType::kMessage) written_cost_ += done.payload.cost();
+    if (done.type == FrameType::kMessage) {
+      ++written_.messages;
+      written_.cost += done.payload.cost();
+    }
     queue_.pop_front();
   }
+}
+
+size_t FrameLink::unwritten_messages() const {
+  return static_cast<size_t>(std::count_if(queue_.begin(), queue_.end(), [](const Outgoing& frame) {
+    return frame.type == FrameType::kMessage;
+  }));
 }
 
 bool FrameLink::Flush(MonotonicTime now) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "txlog/transport/frame.h"
@@ -41,8 +42,15 @@ class FrameLink {
   void Queue(FrameType type, Message payload);
   // Writes what the socket takes. False: the connection is over.
   bool Flush(MonotonicTime now);
-  // The cost of the kMessage frames that were written completely since the last call.
-  size_t TakeWrittenCost() { return std::exchange(written_cost_, 0); }
+  // Messages (frames of that type), and what they cost.
+  struct Count {
+    size_t messages = 0;
+    size_t cost = 0;
+  };
+  // Those that were written completely since the last call.
+  Count TakeWritten() { return std::exchange(written_, {}); }
+  // Those that were not.
+  size_t unwritten_messages() const;
 
   void SetPayloadMax(size_t bytes) { reader_.SetPayloadMax(bytes); }
   bool wants_write() const { return stream_->wants_write() || !queue_.empty(); }
@@ -70,7 +78,7 @@ class FrameLink {
   std::optional<Frame> held_;  // Read, and not taken yet.
   std::deque<Outgoing> queue_;
   size_t front_sent_ = 0;  // Bytes of the first one.
-  size_t written_cost_ = 0;
+  Count written_;
   MonotonicTime last_received_;
   MonotonicTime last_sent_;
   uint64_t bytes_received_ = 0;

@@ -18,11 +18,12 @@ struct PeerCounters {
   metrics::Counter messages_in;
   metrics::Counter bytes_out;  // Of frames with their headers, without TLS.
   metrics::Counter bytes_in;
-  metrics::Counter messages_dropped;  // Never sent: no connection, a full queue, a broken one.
-  metrics::Counter connects;          // Connections to the peer that were welcomed.
-  metrics::Counter failures;          // Attempts to connect that failed or were refused.
-  metrics::Gauge up;                  // 1 while we can send to it.
-  metrics::Gauge queued_bytes;        // What waits for it, or is on its way into the socket.
+  // Never written to a socket whole: no connection, a full queue, too large, or it broke.
+  metrics::Counter messages_dropped;
+  metrics::Counter connects;    // Connections to the peer that were welcomed.
+  metrics::Counter failures;    // Attempts to connect that failed or were refused.
+  metrics::Gauge up;            // 1 while we can send to it.
+  metrics::Gauge queued_bytes;  // What waits for it, or is on its way into the socket.
 };
 
 class TransportMetrics {

@@ -7,8 +7,9 @@ void Expose(const TransportMetrics& counters, metrics::Page& page) {
                                 "Messages between coordinator nodes, by peer and direction.");
   auto bytes = page.Counters("assent_peer_bytes_total",
                              "Bytes between coordinator nodes, without what TLS adds.");
-  auto dropped = page.Counters("assent_peer_messages_dropped_total",
-                               "Messages that were not sent: no connection, or a full queue.");
+  auto dropped =
+      page.Counters("assent_peer_messages_dropped_total",
+                    "Messages that were not sent: no connection, a full queue, or it broke.");
   auto connects =
       page.Counters("assent_peer_connects_total", "Connections to the peer that it has welcomed.");
   auto failures = page.Counters("assent_peer_connect_failures_total",

@@ -3,7 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/mutant.h"
+#include <string>
+
 #include "tests/txlog/transport/raw_peer.h"
 
 namespace assent::txlog {
@@ -24,6 +25,36 @@ TEST(HandshakeTest, WhatIsWrittenIsRead) {
   EXPECT_EQ(*DecodeWelcome(EncodeWelcome(welcome)), welcome);
   const Refusal refusal{RefusalReason::kCertificate, "why, and what to do"};
   EXPECT_EQ(*DecodeRefusal(EncodeRefusal(refusal)), refusal);
+}
+
+// docs/transport.md: what every version writes alike. If this fails, old releases can't read it.
+TEST(HandshakeTest, TheBytesOfVersion1NeverChange) {
+  using std::string_literals::operator""s;
+  const std::string refusal =
+      "ASNTPEER"
+      "\x01\0\0\0"
+      "\x02"
+      "\x03\0"
+      "why"s;
+  EXPECT_EQ(EncodeRefusal({RefusalReason::kCluster, "why"}), refusal);
+  Hello hello = TestHello("ab");
+  hello.attempt = 0x0102;
+  hello.address = "h:1";
+  EXPECT_EQ(EncodeHello(hello),
+            "ASNTPEER"
+            "\x01\0\0\0"
+            "\x02\0"
+            "ab"
+            "\x02\0\0\0\0\0\0\0"
+            "\x4d\0\0\0\0\0\0\0"
+            "\x01\0\0\0\0\0\0\0"
+            "\x02\x01\0\0\0\0\0\0"
+            "\x03\0"
+            "h:1"s);
+  EXPECT_EQ(EncodeFrame(FrameType::kHeartbeat, ""),
+            "\xc1\x29\x4f\x2a"
+            "\0\0\0\0"
+            "\x05\0\0\0"s);
 }
 
 TEST(HandshakeTest, WhatIsCutShortOrTooLongIsNothing) {

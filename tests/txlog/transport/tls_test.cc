@@ -195,5 +195,19 @@ TEST_F(TlsTest, AStrangerNeedsACertificateThatOnlyNodesHave) {
   EXPECT_TRUE(Welcomed(node, certificates_.Node("DNS:node-2,DNS:node.group")));
 }
 
+TEST_F(TlsTest, AStrangerThatBecomesAMemberNeedsTheMembersCertificate) {
+  TransportOptions options = Options(1, certificates_.Node("DNS:node-1"));
+  options.accept_strangers = true;
+  options.stranger_certificate_name = "node.group";
+  TestNode a(options);
+  TestNode b(Options(2, certificates_.Node("DNS:node-3,DNS:node.group")));
+  ASSERT_TRUE(b->SetPeers({Named(a, "node-1")}).ok());
+  ASSERT_TRUE(b.owner().WaitUp(1));
+  ASSERT_TRUE(a->SetPeers({Named(b, "node-2")}).ok());
+  EXPECT_TRUE(b.owner().WaitDown(1));
+  EXPECT_TRUE(Eventually([&] { return b.counters(1).failures.value() > 1; }));
+  EXPECT_EQ(b.owner().ups(), 1u);
+}
+
 }  // namespace
 }  // namespace assent::txlog
