@@ -44,7 +44,15 @@ namespace assent {
   X(kUnlistedVotesYes, "unlisted_votes_yes")           /* 5: YES of an app-held, not seen */       \
   X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */       \
   X(kClientMayServe, "client_may_serve")               /* TLS: a client's certificate serves */    \
-  X(kClientsUnasked, "clients_unasked")                /* TLS: servers take whoever comes */
+  X(kClientsUnasked, "clients_unasked")                /* TLS: servers take whoever comes */       \
+  /* Between nodes: txlog/transport. */                                                            \
+  X(kFrameChecksumIgnored, "frame_checksum_ignored")                                               \
+  X(kAnyCluster, "any_cluster")                  /* takes messages of another cluster */           \
+  X(kAnyCertificate, "any_certificate")          /* of the authority, whoever it names */          \
+  X(kOldConnectionKept, "old_connection_kept")   /* speaks beside the newer one */                 \
+  X(kPeerQueueUnbounded, "peer_queue_unbounded") /* memory towards a slow peer */                  \
+  X(kSilenceIgnored, "silence_ignored")          /* of a half-open connection */                   \
+  X(kFullOwnerIgnored, "full_owner_ignored")     /* drops what its owner did not take */
 
 enum class Mutant {
 #define X(id, name) id,

@@ -14,7 +14,8 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
-#include "base/rpc/listener.h"
+#include "base/net/address.h"
+#include "base/tls/context.h"
 
 namespace assent::http {
 namespace {
@@ -22,19 +23,6 @@ namespace {
 constexpr size_t kWaitingMax = 16;  // Accepted connections without a thread.
 // How long to wait before listening anew, should the system end it.
 constexpr std::chrono::seconds kListenAgain{1};
-
-struct HostPort {
-  std::string host;
-  int port = 0;
-};
-
-// Of an address that rpc::CheckListenAddress has passed.
-HostPort Split(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  std::string host = address.substr(0, colon);
-  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
-  return {std::move(host), std::stoi(address.substr(colon + 1))};
-}
 
 // The library's own queue has no bound. Here whoever accepts waits instead.
 class BoundedQueue final : public httplib::TaskQueue {
@@ -82,24 +70,12 @@ class BoundedQueue final : public httplib::TaskQueue {
   std::vector<std::thread> threads_;
 };
 
-// Instead of asking at the terminal, which OpenSSL does by default.
-int NoPassphrase(char*, int, int, void*) { return -1; }
-
-bool SetUpTls(SSL_CTX& context, const rpc::TlsFiles& files) {
+bool SetUpTls(SSL_CTX& context, const tls::TlsFiles& files) {
   SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
-  SSL_CTX_set_default_passwd_cb(&context, NoPassphrase);
-  if (SSL_CTX_use_certificate_chain_file(&context, files.cert_file.c_str()) != 1 ||
-      SSL_CTX_use_PrivateKey_file(&context, files.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return false;
-  }
-  if (files.ca_file.empty()) return true;
-  if (SSL_CTX_load_verify_locations(&context, files.ca_file.c_str(), nullptr) != 1) return false;
-  SSL_CTX_set_client_CA_list(&context, SSL_load_client_CA_file(files.ca_file.c_str()));
-  SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-  return true;
+  return tls::ConfigureContext(context, files, tls::Side::kServer).ok();
 }
 
-std::unique_ptr<httplib::Server> MakeServer(const rpc::TlsFiles& tls) {
+std::unique_ptr<httplib::Server> MakeServer(const tls::TlsFiles& tls) {
   if (tls.empty()) return std::make_unique<httplib::Server>();
   return std::make_unique<httplib::SSLServer>(
       [&tls](SSL_CTX& context) { return SetUpTls(context, tls); });
@@ -122,7 +98,7 @@ Status CheckAddress(const std::string& option, const std::string& address, bool 
                            "\": monitors can't reach a unix socket; write HOST:PORT, or nothing "
                            "to have no such pages");
   }
-  Status status = rpc::CheckListenAddress(option, address, has_tls);
+  Status status = net::CheckListenAddress(option, address, has_tls);
   if (status.code() != Code::kInvalidArgument) return status;
   return InvalidArgument(option + " \"" + address +
                          "\": not an address; write HOST:PORT with a port up to 65535 or "
@@ -134,7 +110,7 @@ class Server::Impl {
   Impl(const ServerOptions& options, std::map<std::string, Handler> pages)
       : option_(options.option),
         address_(options.address),
-        at_(Split(options.address)),
+        at_(*net::SplitHostPort(options.address)),
         pages_(std::move(pages)),
         server_(MakeServer(options.tls)) {}
 
@@ -164,7 +140,7 @@ class Server::Impl {
                                 "--check-config says what is wrong with them");
     }
     SetUp();
-    if (!server_->bind_to_port(at_.host, at_.port)) {
+    if (!server_->bind_to_port(at_.host, std::stoi(at_.port))) {
       return FailedPrecondition(option_ + " " + address_ + ": cannot listen");
     }
     thread_ = std::thread([this] { Run(); });
@@ -206,7 +182,7 @@ class Server::Impl {
     while (true) {
       server_->listen_after_bind();
       if (!WaitToListenAgain()) break;
-      server_->bind_to_port(at_.host, at_.port);  // If that fails, so does listening.
+      server_->bind_to_port(at_.host, std::stoi(at_.port));  // If that fails, so does listening.
     }
     MutexLock lock(mutex_);
     ended_ = true;
@@ -225,7 +201,7 @@ class Server::Impl {
 
   const std::string option_;
   const std::string address_;
-  const HostPort at_;
+  const net::HostPort at_;
   const std::map<std::string, Handler> pages_;
   const std::unique_ptr<httplib::Server> server_;
   Mutex mutex_;
@@ -243,7 +219,7 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
   if (Status s = CheckAddress(options.option, options.address, !options.tls.empty()); !s.ok()) {
     return s;
   }
-  if (Status s = rpc::CheckCanListen(options.option, options.address, !options.tls.empty());
+  if (Status s = net::CheckCanListen(options.option, options.address, !options.tls.empty());
       !s.ok()) {
     return s;
   }

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "base/rpc/credentials.h"
 #include "base/status.h"
+#include "base/tls/files.h"
 
 namespace assent::http {
 
@@ -30,7 +30,7 @@ inline constexpr int kSilenceSecondsMax = 2;
 // No pages at all: the address is empty, or its port is 0.
 bool IsOff(const std::string& address);
 
-// Is `address` off, or HOST:PORT and fit to listen on? As rpc::CheckListenAddress, but for unix
+// Is `address` off, or HOST:PORT and fit to listen on? As net::CheckListenAddress, but for unix
 // sockets, which are refused (INVALID_ARGUMENT). Messages begin with `option`.
 Status CheckAddress(const std::string& option, const std::string& address, bool has_tls);
 
@@ -39,14 +39,14 @@ struct ServerOptions {
   std::string address;  // HOST:PORT, not off.
   // Not empty: HTTPS, with the same files and the same rules as every other door. With ca_file,
   // clients must show a certificate.
-  rpc::TlsFiles tls;
+  tls::TlsFiles tls;
 };
 
 class Server {
  public:
   // Listens and answers until destroyed. "/" lists the pages.
   //
-  // Errors: those of rpc::CheckCanListen; FAILED_PRECONDITION: the TLS files are no good.
+  // Errors: those of net::CheckCanListen; FAILED_PRECONDITION: the TLS files are no good.
   static Result<std::unique_ptr<Server>> Start(const ServerOptions& options,
                                                std::map<std::string, Handler> pages);
   // Lets answers that are being given end: at most kSilenceSecondsMax for a client that is slow.

@@ -9,22 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "base/net/address.h"
 #include "base/status.h"
 
 namespace assent::rpc {
 
-// The kernel's limit for the path of a unix socket (sun_path without its final NUL).
-inline constexpr size_t kUnixPathBytesMax = 107;
-
-// Is `address` fit to listen on? "HOST:PORT" ("[::1]:7400" for IPv6, port 0 for any free one) or
-// "unix:PATH". Without TLS only loopback (127.0.0.0/8, ::1, localhost) and unix sockets are.
-// INVALID_ARGUMENT: malformed. FAILED_PRECONDITION: not loopback, and has_tls is false.
-// Messages begin with `option`, the name of the option that holds the address.
-Status CheckListenAddress(const std::string& option, const std::string& address, bool has_tls);
-
-// As above, and whether this process can listen there now. ALREADY_EXISTS: another process does;
-// FAILED_PRECONDITION: the address is not ours, the directory does not exist, permission.
-Status CheckCanListen(const std::string& option, const std::string& address, bool has_tls);
+using net::CheckCanListen;
+using net::CheckListenAddress;
+using net::kUnixPathBytesMax;
 
 struct Listener {
   std::string option;  // For messages.

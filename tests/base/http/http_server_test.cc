@@ -59,7 +59,7 @@ class RawConnection {
 
 class HttpServerTest : public ::testing::Test {
  protected:
-  Result<std::unique_ptr<Server>> Start(const rpc::TlsFiles& tls = {}) {
+  Result<std::unique_ptr<Server>> Start(const tls::TlsFiles& tls = {}) {
     return Server::Start({.option = "http_listen", .address = endpoint_, .tls = tls},
                          {{"/healthz",
                            [] {
@@ -201,7 +201,7 @@ TEST_F(HttpServerTest, ATakenPortIsRefusedWithItsName) {
 TEST_F(HttpServerTest, MutualTls) {
   test_support::TempDir dir;
   ASSERT_TRUE(test_support::MakeCertificates(dir).ok());
-  const rpc::TlsFiles files{.ca_file = dir.File("ca.pem"),
+  const tls::TlsFiles files{.ca_file = dir.File("ca.pem"),
                             .cert_file = dir.File("node.pem"),
                             .key_file = dir.File("node.key")};
   auto server = Start(files);

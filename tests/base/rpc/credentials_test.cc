@@ -4,59 +4,18 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
-#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "base/rpc/listener.h"
+#include "tests/support/test_certificate.h"
 
 namespace assent::rpc {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
+using test_support::TestCertificate;
 using ::testing::IsEmpty;
-
-// A key and a certificate for localhost, signed by itself or by another of these.
-struct Identity {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* certificate = X509_new();
-
-  explicit Identity(const Identity* issuer = nullptr, long valid_seconds = 3600) {
-    static long serial = 0;
-    X509_set_version(certificate, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -7200);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), valid_seconds);
-    X509_set_pubkey(certificate, key);
-    std::string name = "assent test " + std::to_string(serial);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
-    const Identity& signer = issuer ? *issuer : *this;
-    X509_set_issuer_name(certificate, X509_get_subject_name(signer.certificate));
-    AddExtension(NID_basic_constraints, issuer ? "CA:FALSE" : "critical,CA:TRUE");
-    AddExtension(NID_subject_alt_name, "DNS:localhost");
-    X509_sign(certificate, signer.key, EVP_sha256());
-  }
-  ~Identity() {
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-  }
-  Identity(const Identity&) = delete;
-  Identity& operator=(const Identity&) = delete;
-
-  void AddExtension(int nid, const char* value) {
-    X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, nid, value);
-    X509_add_ext(certificate, extension, -1);
-    X509_EXTENSION_free(extension);
-  }
-};
 
 class CredentialsTest : public ::testing::Test {
  protected:
@@ -69,20 +28,11 @@ class CredentialsTest : public ::testing::Test {
   }
   ~CredentialsTest() override { std::filesystem::remove_all(directory_); }
 
-  std::string WriteCertificate(const std::string& name, const Identity& identity) {
-    std::string path = directory_ + "/" + name;
-    FILE* file = fopen(path.c_str(), "w");
-    PEM_write_X509(file, identity.certificate);
-    fclose(file);
-    return path;
+  std::string WriteCertificate(const std::string& name, const TestCertificate& of) {
+    return of.WriteCertificate(directory_ + "/" + name);
   }
-  std::string WriteKey(const std::string& name, const Identity& identity) {
-    std::string path = directory_ + "/" + name;
-    FILE* file = fopen(path.c_str(), "w");
-    PEM_write_PrivateKey(file, identity.key, nullptr, nullptr, 0, nullptr, nullptr);
-    fclose(file);
-    chmod(path.c_str(), 0600);
-    return path;
+  std::string WriteKey(const std::string& name, const TestCertificate& of) {
+    return of.WriteKey(directory_ + "/" + name);
   }
   // Can a client with these files talk to a server that demands certificates?
   bool Connects(const TlsFiles& client) {
@@ -110,8 +60,8 @@ class CredentialsTest : public ::testing::Test {
     return state == GRPC_CHANNEL_READY;
   }
 
-  Identity ca_;
-  Identity leaf_{&ca_};
+  TestCertificate ca_;
+  TestCertificate leaf_{&ca_};
   std::string directory_;
   TlsFiles files_;
 };
@@ -124,8 +74,8 @@ TEST_F(CredentialsTest, BothSidesShowCertificatesOfTheCa) {
 
 TEST_F(CredentialsTest, AClientWithoutOrWithAForeignCertificateIsRefused) {
   EXPECT_FALSE(Connects({.ca_file = files_.ca_file}));
-  Identity other_ca;
-  Identity stranger(&other_ca);
+  TestCertificate other_ca;
+  TestCertificate stranger(&other_ca);
   EXPECT_FALSE(Connects({.ca_file = files_.ca_file,
                          .cert_file = WriteCertificate("stranger.pem", stranger),
                          .key_file = WriteKey("stranger-key.pem", stranger)}));
@@ -141,39 +91,11 @@ TEST_F(CredentialsTest, WithoutFilesThereIsNoTls) {
   EXPECT_THAT(CheckTlsFiles({}, Side::kClient), IsEmpty());
 }
 
-TEST_F(CredentialsTest, AllProblemsOfTheFilesAreTold) {
-  std::string garbage = directory_ + "/garbage.pem";
-  std::ofstream(garbage) << "not a certificate";
-  std::string open_key = WriteKey("open.pem", leaf_);
-  ASSERT_EQ(chmod(open_key.c_str(), 0644), 0);
-  EXPECT_THAT(CheckTlsFiles({garbage, "/nowhere.pem", open_key}, Side::kServer),
-              ElementsAre(AllOf(HasSubstr("tls_cert_file /nowhere.pem"), HasSubstr("No such file")),
-                          AllOf(HasSubstr("tls_key_file " + open_key), HasSubstr("chmod 0600")),
-                          AllOf(HasSubstr("tls_ca_file " + garbage), HasSubstr("PEM"))));
-  auto server = ServerCredentials({garbage, "/nowhere.pem", open_key});
-  EXPECT_EQ(server.status().code(), Code::kFailedPrecondition);
-}
-
-TEST_F(CredentialsTest, HalfASetIsTold) {
-  EXPECT_THAT(CheckTlsFiles({.ca_file = files_.ca_file}, Side::kServer),
-              ElementsAre(HasSubstr("also needs tls_cert_file")));
-  EXPECT_THAT(CheckTlsFiles({.ca_file = files_.ca_file}, Side::kClient), IsEmpty());
-  EXPECT_THAT(
-      CheckTlsFiles({.ca_file = files_.ca_file, .cert_file = files_.cert_file}, Side::kClient),
-      ElementsAre(HasSubstr("without tls_key_file")));
-  EXPECT_THAT(
-      CheckTlsFiles({.cert_file = files_.cert_file, .key_file = files_.key_file}, Side::kClient),
-      ElementsAre(HasSubstr("tls_ca_file is needed")));
-}
-
-TEST_F(CredentialsTest, AKeyOfAnotherCertificateAndAnExpiredOneAreTold) {
-  TlsFiles wrong = files_;
-  wrong.key_file = WriteKey("ca-key.pem", ca_);
-  EXPECT_THAT(CheckTlsFiles(wrong, Side::kServer), ElementsAre(HasSubstr("is not the key of")));
-  Identity expired(&ca_, -60);
-  wrong.cert_file = WriteCertificate("expired.pem", expired);
-  wrong.key_file = WriteKey("expired-key.pem", expired);
-  EXPECT_THAT(CheckTlsFiles(wrong, Side::kServer), ElementsAre(HasSubstr("has expired")));
+TEST_F(CredentialsTest, FilesThatCannotBeUsedAreRefused) {
+  const TlsFiles wrong = {
+      .ca_file = files_.ca_file, .cert_file = "/nowhere.pem", .key_file = files_.key_file};
+  EXPECT_EQ(ServerCredentials(wrong).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(ChannelCredentials(wrong).status().code(), Code::kFailedPrecondition);
 }
 
 }  // namespace

@@ -16,36 +16,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-TEST(CheckListenAddressTest, LoopbackAndUnixNeedNoCertificate) {
-  for (const char* address : {"127.0.0.1:7400", "127.8.0.1:0", "localhost:7400", "[::1]:65535",
-                              "unix:/tmp/a.sock", "unix:relative"}) {
-    EXPECT_TRUE(CheckListenAddress("listen", address, false).ok()) << address;
-  }
-}
-
-TEST(CheckListenAddressTest, EverythingElseNeedsOne) {
-  for (const char* address : {"0.0.0.0:7400", "[::]:7400", "10.0.0.1:7400", "db.example:7400",
-                              "126.0.0.1:1", "128.0.0.1:1"}) {
-    Status refused = CheckListenAddress("listen", address, false);
-    EXPECT_EQ(refused.code(), Code::kFailedPrecondition) << address;
-    EXPECT_THAT(refused.message(), AllOf(HasSubstr("listen"), HasSubstr(address),
-                                         HasSubstr("no certificate"), HasSubstr("tls_cert_file")));
-    EXPECT_TRUE(CheckListenAddress("listen", address, true).ok()) << address;
-  }
-}
-
-TEST(CheckListenAddressTest, MalformedAddressesAreRefused) {
-  for (const char* address : {"", "7400", ":7400", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x",
-                              "127.0.0.1:65536", "127.0.0.1:-1", "::1:7400", "unix:"}) {
-    EXPECT_EQ(CheckListenAddress("listen", address, true).code(), Code::kInvalidArgument)
-        << address;
-  }
-  std::string longest = "unix:" + std::string(kUnixPathBytesMax, 'a');
-  EXPECT_TRUE(CheckListenAddress("listen", longest, false).ok());
-  EXPECT_THAT(CheckListenAddress("listen", longest + "a", false).message(),
-              AllOf(HasSubstr("108 bytes"), HasSubstr("at most 107")));
-}
-
 class StartServerTest : public ::testing::Test {
  protected:
   StartServerTest() {
