@@ -8,6 +8,30 @@
 
 namespace assent {
 
+// Of txlog/raft; sections are the Raft paper's, or "t" Ongaro's thesis'.
+#define ASSENT_RAFT_MUTANTS(X)                                                                  \
+  X(kRaftVoteNotPersisted, "raft.vote_not_persisted")           /* 5.2 */                       \
+  X(kRaftOwnVoteUnforced, "raft.own_vote_unforced")             /* 5.2: counted before it is */ \
+  X(kRaftDoubleVote, "raft.double_vote")                        /* 5.2 */                       \
+  X(kRaftVoteForStaleLog, "raft.vote_for_stale_log")            /* 5.4.1 */                     \
+  X(kRaftNoPrevoteLease, "raft.no_prevote_lease")               /* t 4.2.3 */                   \
+  X(kRaftSkipNoop, "raft.skip_noop")                            /* 8 */                         \
+  X(kRaftCommitOldTermByCount, "raft.commit_old_term_by_count") /* 5.4.2, figure 8 */           \
+  X(kRaftCountUnforcedSelf, "raft.count_unforced_self")         /* t 10.2.1 */                  \
+  X(kRaftLearnerCounts, "raft.learner_counts")                  /* t 4.2.1 */                   \
+  X(kRaftAckBeforeForced, "raft.ack_before_forced")             /* 5 */                         \
+  X(kRaftPrevNotChecked, "raft.prev_not_checked")               /* 5.3 */                       \
+  X(kRaftTruncateOnMatch, "raft.truncate_on_match")   /* 5.3: what is there is cut off */       \
+  X(kRaftApplyUncommitted, "raft.apply_uncommitted")  /* 5.3: beyond what was matched */        \
+  X(kRaftStaleRead, "raft.stale_read")                /* t 6.4 */                               \
+  X(kRaftTwoConfigChanges, "raft.two_config_changes") /* t 4.1 */                               \
+  X(kRaftConfigBeforeNoop, "raft.config_before_noop") /* t 4.1, corrected in 2015 */            \
+  X(kRaftKeepConfigAfterTruncate, "raft.keep_config_after_truncate") /* t 4.1 */                \
+  X(kRaftTailKeptUnderSnapshot, "raft.tail_kept_under_snapshot")     /* 7 */                    \
+  X(kRaftDiskFullLeadsOn, "raft.disk_full_leads_on")   /* unwritten taken for written */        \
+  X(kRaftInDoubtIsRefused, "raft.in_doubt_is_refused") /* lost leadership proves nothing */     \
+  X(kRaftTransferUnbounded, "raft.transfer_unbounded") /* t 3.10 */
+
 #define ASSENT_MUTANTS(X)                                                                          \
   X(kReplyBeforeFsync, "reply_before_fsync")        /* 3: client hears COMMITTED too early */      \
   X(kAbortWhileProposing, "abort_while_proposing")  /* 16.1 */                                     \
@@ -52,7 +76,8 @@ namespace assent {
   X(kOldConnectionKept, "old_connection_kept")   /* speaks beside the newer one */                 \
   X(kPeerQueueUnbounded, "peer_queue_unbounded") /* memory towards a slow peer */                  \
   X(kSilenceIgnored, "silence_ignored")          /* of a half-open connection */                   \
-  X(kFullOwnerIgnored, "full_owner_ignored")     /* drops what its owner did not take */
+  X(kFullOwnerIgnored, "full_owner_ignored")     /* drops what its owner did not take */           \
+  ASSENT_RAFT_MUTANTS(X)
 
 enum class Mutant {
 #define X(id, name) id,

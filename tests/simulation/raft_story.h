@@ -1,0 +1,80 @@
+// One life of a group, drawn from a seed: messages lost, doubled, delayed, overtaken; links cut one
+// way or both; crashes that lose what was not forced; full disks; snapshots, changes of membership
+// and leader all the while. Then everything is healed, and must come right.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <set>
+#include <string>
+
+#include "tests/simulation/raft_cluster.h"
+
+namespace assent::simulation {
+
+class RaftStory {
+ public:
+  // With `trace`, everything that happens is printed to stderr.
+  explicit RaftStory(uint64_t seed, bool trace = false);
+
+  // Empty, or what went wrong first.
+  std::string Run();
+
+  // What was met, so that a test can tell that its stories are not empty.
+  struct Met {
+    size_t decided = 0;
+    size_t durable = 0;
+    size_t in_doubt = 0;
+    size_t reads = 0;
+    size_t crashes = 0;
+    size_t terms = 0;
+    size_t installed = 0;
+    size_t changes = 0;
+    size_t disk_fulls = 0;
+    size_t transfers = 0;
+
+    Met& operator+=(const Met& other);
+  };
+  Met met() const;
+
+ private:
+  uint64_t Draw(uint64_t below) { return random_() % below; }
+  bool Chance(unsigned percent) { return Draw(100) < percent; }
+  bool Fine() { return cluster_.checker().wrong().empty(); }
+  RaftNode& AnyNode();
+
+  static txlog::raft::Options DrawOptions(uint64_t seed);
+  void Trace(const std::string& line) const;
+  void OnAction(txlog::raft::NodeId id, const txlog::raft::Action& action);
+
+  void Round();
+  void Fault();
+  void Happen();
+  void CutLinks();
+  void Propose(RaftNode& node);
+  void ChangeMembers(RaftNode& leader);
+  void Crash(RaftNode& node);
+  void Restart(RaftNode& node);
+
+  // The end: no more faults.
+  void Heal();
+  bool Calm(int rounds);  // Ticks and settles; true once every member has what the leader has.
+  bool CaughtUp();
+  void CheckProgress();
+  void CheckUndisturbed();
+  void CheckTransferEnds();
+
+  const bool trace_;
+  std::mt19937_64 random_;
+  RaftCluster cluster_;
+  unsigned loss_percent_ = 0;
+  unsigned members_percent_ = 0;
+  uint64_t next_id_ = 1;
+  uint64_t next_node_ = 1;
+  std::set<uint64_t> open_;  // Transfers and changes of membership that wait for their answer.
+  uint64_t last_transfer_ = 0;
+  bool last_transfer_ended_ = true;
+  Met met_;
+};
+
+}  // namespace assent::simulation
