@@ -1,9 +1,9 @@
 #include "client/internal/rpc.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "base/net/address.h"
 #include "base/random.h"
 #include "base/rpc/connect_hint.h"
 #include "base/rpc/credentials.h"
@@ -13,12 +13,6 @@ namespace assent::client::internal {
 namespace {
 
 constexpr int kMessageBytesMax = 16 << 20;  // Results are at most 4 MiB, plus their wrapping.
-
-bool IsPort(std::string_view text) {
-  int port = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size() && port >= 1 && port <= 65535;
-}
 
 // Codes that gRPC's own library never makes up (its documentation of status codes).
 bool OnlyServersSay(Code code) {
@@ -52,13 +46,9 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(const TlsOptio
 
 Status CheckEndpoint(const std::string& endpoint, bool unix_allowed) {
   if (unix_allowed && endpoint.starts_with("unix:") && endpoint.size() > 5) return Ok();
-  size_t colon = endpoint.rfind(':');
-  if (colon != std::string::npos && colon > 0 &&
-      IsPort(std::string_view(endpoint).substr(colon + 1))) {
-    return Ok();
-  }
-  return InvalidArgument("endpoint '" + endpoint + "' is not of the form host:port" +
-                         (unix_allowed ? " or unix:/path" : "") + ", such as 127.0.0.1:7400");
+  Status checked = net::CheckDialAddress("endpoint", endpoint);
+  if (checked.ok() || !unix_allowed) return checked;
+  return InvalidArgument(checked.message() + ", or unix:/path");
 }
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint, const TlsOptions& tls,

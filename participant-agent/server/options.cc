@@ -12,6 +12,7 @@
 
 #include "base/http/http_server.h"
 #include "base/ids.h"
+#include "base/net/address.h"
 #include "base/rpc/listener.h"
 
 namespace assent::agent {
@@ -93,14 +94,6 @@ void AddOptions(OptionSet& set, Options* options) {
 
 namespace {
 
-bool IsHostPort(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) return false;
-  const std::string port = text.substr(colon + 1);
-  return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos &&
-         std::stoi(port) >= 1 && std::stoi(port) <= 65'535;
-}
-
 void CheckResource(const ResourceOptions& resource, size_t index, std::set<std::string>* names,
                    std::vector<std::string>* problems) {
   const std::string where = "resource[" + std::to_string(index) + "]";
@@ -139,8 +132,8 @@ std::vector<std::string> ValidateOptions(const Options& options) {
     problems.push_back("coordinators is empty: give every coordinator node as host:port");
   }
   for (const std::string& coordinator : options.coordinators) {
-    if (!IsHostPort(coordinator)) {
-      problems.push_back("coordinators has \"" + coordinator + "\": give host:port");
+    if (Status s = net::CheckDialAddress("coordinators: entry", coordinator); !s.ok()) {
+      problems.push_back(s.message());
     }
   }
   if (Status status = rpc::CheckListenAddress("listen", options.listen, !options.tls.empty());

@@ -50,5 +50,18 @@ TEST(CheckListenAddressTest, MalformedAddressesAreRefused) {
               AllOf(HasSubstr("108 bytes"), HasSubstr("at most 107")));
 }
 
+TEST(DialAddress, IsHostAndPort) {
+  for (const char* good : {"127.0.0.1:7400", "db-1.example.org:1", "[::1]:65535"}) {
+    EXPECT_TRUE(CheckDialAddress("peer", good).ok()) << good;
+  }
+  for (const char* bad : {"", ":", "host", "host:", ":7400", "host:0", "host:00", "host:65536",
+                          "host:-1", "host:1x", "::1:7400", "[]:7400", "unix:/tmp/socket"}) {
+    Status s = CheckDialAddress("peer", bad);
+    EXPECT_EQ(s.code(), Code::kInvalidArgument) << bad;
+    EXPECT_EQ(s.message(), std::string("peer '") + bad +
+                               "' is not of the form host:port, such as 127.0.0.1:7400");
+  }
+}
+
 }  // namespace
 }  // namespace assent::net
