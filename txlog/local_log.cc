@@ -120,7 +120,9 @@ void LocalLog::SaveSnapshot(Index index, std::string state) {
 
 Status Bootstrap(Disk& disk, const std::string& directory, const NodeIdentity& identity,
                  std::string first_record) {
-  return LogStore::Create(disk, directory, identity, std::move(first_record));
+  std::vector<Entry> first(1);
+  first[0] = {.index = 1, .term = 1, .payload = std::move(first_record)};
+  return LogStore::Create(disk, directory, identity, first);
 }
 
 Result<NodeIdentity> ReadNodeIdentity(Disk& disk, const std::string& directory) {

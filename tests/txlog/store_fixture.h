@@ -16,6 +16,11 @@ namespace assent::txlog {
 
 inline const NodeIdentity kTestIdentity{"bank", "3f0c2f4e-7a51-4d0b-9d7e-1c2b3a495867", 1};
 
+// What a log begins with.
+inline std::vector<Entry> First(std::string record) {
+  return {{.index = 1, .term = 1, .payload = std::move(record)}};
+}
+
 class InlineExecutor final : public Executor {
  public:
   void Run(std::function<void()> task) override { task(); }
@@ -26,7 +31,7 @@ class StoreTest : public testing::Test {
   StoreTest() { SetLogLevel(LogLevel::kError); }
 
   void Create() {
-    Status s = LogStore::Create(disk_, kDirectory, kTestIdentity, "first");
+    Status s = LogStore::Create(disk_, kDirectory, kTestIdentity, First("first"));
     ASSERT_TRUE(s.ok()) << s.ToString();
   }
 

@@ -29,14 +29,14 @@ TEST_F(Store, BootstrapMakesTheFirstEntry) {
 
 TEST_F(Store, BootstrapRefusesADirectoryThatHoldsANode) {
   Create();
-  Status s = LogStore::Create(disk_, kDirectory, kTestIdentity, "first");
+  Status s = LogStore::Create(disk_, kDirectory, kTestIdentity, First("first"));
   EXPECT_EQ(s.code(), Code::kFailedPrecondition);
   EXPECT_THAT(s.message(), HasSubstr("it belongs to a node already; start that node"));
 }
 
 TEST_F(Store, BootstrapRefusesADirectoryThatHoldsAnythingElse) {
   disk_.SetContent(kDirectory + "/precious", "letters");
-  Status s = LogStore::Create(disk_, kDirectory, kTestIdentity, "first");
+  Status s = LogStore::Create(disk_, kDirectory, kTestIdentity, First("first"));
   EXPECT_EQ(s.code(), Code::kFailedPrecondition);
   EXPECT_THAT(s.message(), HasSubstr("is not empty (it holds 'precious')"));
 }
@@ -54,11 +54,12 @@ TEST_F(Store, BootstrapNamesWhatIsWrongWithAnIdentity) {
       {{"bank", uuid, 0}, "node_id 0"},
   };
   for (const Case& c : cases) {
-    Status s = LogStore::Create(disk_, kDirectory, c.identity, "first");
+    Status s = LogStore::Create(disk_, kDirectory, c.identity, First("first"));
     EXPECT_EQ(s.code(), Code::kInvalidArgument);
     EXPECT_THAT(s.message(), HasSubstr(c.message));
   }
-  EXPECT_EQ(LogStore::Create(disk_, kDirectory, kTestIdentity, "").code(), Code::kInvalidArgument);
+  EXPECT_EQ(LogStore::Create(disk_, kDirectory, kTestIdentity, First("")).code(),
+            Code::kInvalidArgument);
 }
 
 TEST_F(Store, BootstrapCutShortAnywhereRefusesToServeAndToStartAnew) {
@@ -67,7 +68,7 @@ TEST_F(Store, BootstrapCutShortAnywhereRefusesToServeAndToStartAnew) {
   for (int n = 1;; ++n) {
     SimDisk disk(n);
     disk.CrashAt(n);
-    Status s = LogStore::Create(disk, kDirectory, kTestIdentity, "first");
+    Status s = LogStore::Create(disk, kDirectory, kTestIdentity, First("first"));
     if (s.ok()) break;
     ++cut;
     disk.PowerLoss();
@@ -184,7 +185,7 @@ TEST_F(Store, BatchLargerThanASegmentGetsOneOfItsOwn) {
 TEST_F(Store, FullDiskRefusesAndTheRefusedNeverComesBack) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     SimDisk disk(seed);
-    ASSERT_TRUE(LogStore::Create(disk, kDirectory, kTestIdentity, "first").ok());
+    ASSERT_TRUE(LogStore::Create(disk, kDirectory, kTestIdentity, First("first")).ok());
     Recovered recovered;
     auto open = [&] {
       Result<std::unique_ptr<LogStore>> store = LogStore::Open(
@@ -282,6 +283,28 @@ TEST_F(Store, ReadsBackWhatItWrote) {
   entries = store_->Read(8, 8);
   ASSERT_TRUE(entries.ok());
   EXPECT_EQ(entries->front().payload, "eight");
+}
+
+TEST_F(Store, ReadsBackNoMoreBytesThanAskedButOneEntry) {
+  MakeThreeSegments();
+  Open();
+  auto last_of = [&](Index from, Index to, uint64_t bytes) {
+    Result<std::vector<Entry>> read = store_->ReadWithin(from, to, bytes);
+    EXPECT_TRUE(read.ok()) << read.status().ToString();
+    EXPECT_EQ(read->front().index, from);
+    return read->back().index;
+  };
+  const uint64_t large = RecordBytes(1300);
+  EXPECT_EQ(last_of(2, 10, 0), 2u);
+  EXPECT_EQ(last_of(2, 10, large), 2u);
+  EXPECT_EQ(last_of(2, 10, 3 * large - 1), 3u);
+  EXPECT_EQ(last_of(2, 10, 3 * large), 4u);  // Into the next segment.
+  EXPECT_EQ(last_of(2, 4, 1 << 20), 4u);
+  EXPECT_EQ(last_of(7, 99, 1 << 20), 10u);
+  ASSERT_TRUE(LogStore::WriteSnapshot(disk_, kDirectory, 5, 2, "five").ok());
+  store_->DropCovered(5, 2);
+  EXPECT_EQ(store_->ReadWithin(5, 10, 1).status().code(), Code::kNotFound);
+  EXPECT_EQ(last_of(6, 10, 0), 6u);
 }
 
 TEST_F(Store, ReadBackNoticesDamage) {

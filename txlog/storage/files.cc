@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::string_view kSegmentPrefix = "segment-";
 constexpr std::string_view kSnapshotPrefix = "snapshot-";
+constexpr std::string_view kInstallPrefix = "install-";
 constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr size_t kDigits = 20;
 // A large snapshot is forced in pieces: one flush of everything would hold up the log's own.
@@ -57,6 +58,8 @@ Status WriteWhole(Disk& disk, const std::string& path,
 std::string SegmentName(Index first_index) { return Numbered(kSegmentPrefix, first_index); }
 std::string SnapshotName(Index index) { return Numbered(kSnapshotPrefix, index); }
 
+std::string InstallName(Index index) { return Numbered(kInstallPrefix, index); }
+
 std::optional<Index> ParseSegmentName(std::string_view name) {
   return ParseNumbered(kSegmentPrefix, name);
 }
@@ -65,8 +68,13 @@ std::optional<Index> ParseSnapshotName(std::string_view name) {
   return ParseNumbered(kSnapshotPrefix, name);
 }
 
+std::optional<Index> ParseInstallName(std::string_view name) {
+  return ParseNumbered(kInstallPrefix, name);
+}
+
 bool IsLeftover(std::string_view name) {
-  return name == kSpareFile || name == kFreshFile || name.ends_with(kTemporarySuffix);
+  return name == kSpareFile || name == kFreshFile || name == kIncomingFile ||
+         name.ends_with(kTemporarySuffix);
 }
 
 Status RemoveIfThere(Disk& disk, const std::string& path) {

@@ -67,7 +67,8 @@ bool ReadRecord(std::string_view bytes, uint64_t offset, RawRecord* record, cons
 
 bool IsKnownType(uint8_t type) {
   return type == static_cast<uint8_t>(EntryType::kNoop) ||
-         type == static_cast<uint8_t>(EntryType::kRecord);
+         type == static_cast<uint8_t>(EntryType::kRecord) ||
+         type == static_cast<uint8_t>(EntryType::kConfig);
 }
 
 bool AllZero(std::string_view bytes) {

@@ -24,6 +24,7 @@ inline constexpr uint32_t kFormatVersion = 1;
 enum class EntryType : uint8_t {
   kNoop = 1,    // The log's own, without payload.
   kRecord = 2,  // The caller's bytes.
+  kConfig = 3,  // The group's members, in the engine's own encoding.
 };
 
 struct Entry {

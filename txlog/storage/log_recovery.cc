@@ -85,12 +85,15 @@ Status LogStore::Recover(Recovered* recovered) {
   Result<HardState> state = DecodeHardState(*bytes, hard_state_path);
   if (!state.ok()) return state.status();
   hard_state_ = *state;
-  recovered->hard_state = *state;
 
   Result<std::vector<std::string>> names = disk_.List(directory);
   if (!names.ok()) return names.status();
+  if (Status s = ResumeInstall(*names); !s.ok()) return s;
+  names = disk_.List(directory);
+  if (!names.ok()) return names.status();
   if (Status s = LoadSnapshot(*names, recovered); !s.ok()) return s;
   if (Status s = LoadSegments(*names, recovered); !s.ok()) return s;
+  recovered->hard_state = hard_state_;
 
   for (const std::string& name : *names) {
     std::optional<Index> segment = ParseSegmentName(name);
@@ -133,6 +136,26 @@ Status LogStore::CheckOwner(const NodeIdentity& found) const {
   }
   if (found.node_id != options_.node_id) {
     return refuse("node", std::to_string(found.node_id), std::to_string(options_.node_id));
+  }
+  return Ok();
+}
+
+// A crash fell into InstallIncoming: the log that was is void, and the snapshot stands for it.
+Status LogStore::ResumeInstall(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    std::optional<Index> index = ParseInstallName(name);
+    if (!index) continue;
+    Result<std::string> bytes = ReadFile(disk_, Path(name));
+    if (!bytes.ok()) return bytes.status();
+    Result<Snapshot> snapshot = DecodeSnapshot(*bytes, Path(name));
+    if (!snapshot.ok()) return snapshot.status();
+    if (snapshot->index != *index || snapshot->term > hard_state_.term) {
+      return DamagedFile(Path(name), 0,
+                         "it holds the snapshot of entry " + std::to_string(snapshot->index) +
+                             " of term " + std::to_string(snapshot->term));
+    }
+    LogInfo("log_install_resumed", {{"index", *index}});
+    return ReplaceEverything(*index, snapshot->term);
   }
   return Ok();
 }

@@ -20,11 +20,13 @@ std::string LogStore::Path(std::string_view name) const {
 }
 
 Status LogStore::Create(Disk& disk, const std::string& directory, const NodeIdentity& identity,
-                        std::string first_record) {
+                        const std::vector<Entry>& first) {
   if (Status s = CheckIdentity(identity); !s.ok()) return s;
-  if (first_record.empty() || first_record.size() > kRecordBytesMax) {
-    return InvalidArgument("a first record of " + std::to_string(first_record.size()) +
-                           " bytes: 1 to " + std::to_string(kRecordBytesMax) + " are allowed");
+  for (const Entry& entry : first) {
+    if (entry.payload.empty() || entry.payload.size() > kRecordBytesMax) {
+      return InvalidArgument("a first record of " + std::to_string(entry.payload.size()) +
+                             " bytes: 1 to " + std::to_string(kRecordBytesMax) + " are allowed");
+    }
   }
   if (Status s = disk.CreateDirectory(directory); !s.ok()) return s;
   Result<std::unique_ptr<DirectoryLock>> lock = disk.Lock(directory);
@@ -43,11 +45,14 @@ Status LogStore::Create(Disk& disk, const std::string& directory, const NodeIden
                "from here, delete the directory and bootstrap again; otherwise name another one"));
   }
 
-  const Entry first{.index = 1, .term = 1, .payload = std::move(first_record)};
   std::string segment = EncodeSegmentHeader({.first_index = 1, .previous_term = 0});
-  AppendRecord(segment, first, 0);
+  for (const Entry& entry : first) AppendRecord(segment, entry, 0);
   if (Status s = ReplaceFile(disk, directory, SegmentName(1), {segment}); !s.ok()) return s;
-  const HardState state{.term = 1, .vote = identity.node_id, .log_floor = 1};
+  // Whoever makes a first entry counts as having voted in its term; a node without one, in none.
+  HardState state;
+  if (!first.empty()) {
+    state = {.term = 1, .vote = identity.node_id, .log_floor = first.size()};
+  }
   if (Status s =
           ReplaceFile(disk, directory, std::string(kHardStateFile), {EncodeHardState(state)});
       !s.ok()) {
@@ -227,6 +232,25 @@ Result<std::vector<Entry>> LogStore::Read(Index from, Index to) {
   return entries;
 }
 
+Result<std::vector<Entry>> LogStore::ReadWithin(Index from, Index to, uint64_t bytes_max) {
+  if (from < segments_.front()->first_index) {
+    return NotFound("entry " + std::to_string(from) + " is compacted away");
+  }
+  // Halving needs few steps, and BytesAfter looks at each segment once.
+  const uint64_t all = BytesAfter(from - 1);
+  Index most = std::min(to, last_index_);
+  Index least = from;
+  while (least < most) {
+    const Index middle = most - (most - least) / 2;
+    if (all - BytesAfter(middle) <= bytes_max) {
+      least = middle;
+    } else {
+      most = middle - 1;
+    }
+  }
+  return Read(from, least);
+}
+
 Status LogStore::TruncateAfter(Index last_kept) {
   ASSENT_CHECK(!unforced_ && last_kept >= snapshot_index_ && last_kept <= last_index_ &&
                last_kept + 1 >= segments_.front()->first_index);
@@ -277,6 +301,68 @@ Status LogStore::WriteSnapshot(Disk& disk, const std::string& directory, Index i
     if (s.code() == Code::kDataLoss) return s;
   }
   return Ok();
+}
+
+Status LogStore::WriteIncoming(Disk& disk, const std::string& directory, Index index, Term term,
+                               std::string_view state) {
+  return ReplaceFile(disk, directory, std::string(kIncomingFile),
+                     {EncodeSnapshotHeader(index, term, state), state});
+}
+
+Status LogStore::InstallIncoming(Index index, Term term) {
+  ASSENT_CHECK(!unforced_ && !directory_dirty_ && index > snapshot_index_ &&
+               term <= hard_state_.term);
+  const std::string incoming = Path(kIncomingFile);
+  if (TermAt(index) == term) {
+    if (Status s = disk_.Rename(incoming, Path(SnapshotName(index))); !s.ok()) return s;
+    return disk_.SyncDirectory(options_.directory);
+  }
+  // From this rename on, whatever crashes, the log that was is over.
+  if (Status s = disk_.Rename(incoming, Path(InstallName(index))); !s.ok()) return s;
+  if (Status s = disk_.SyncDirectory(options_.directory); !s.ok()) return s;
+  segments_.clear();
+  if (Status s = ReplaceEverything(index, term); !s.ok()) return s;
+
+  auto segment = std::make_unique<Segment>();
+  segment->first_index = index + 1;
+  segment->previous_term = term;
+  segment->path = Path(SegmentName(index + 1));
+  segment->end = kSegmentHeaderBytes;
+  Result<std::unique_ptr<File>> file = disk_.Open(segment->path);
+  if (!file.ok()) return file.status();
+  segment->file = std::move(*file);
+  // Room ahead; a full disk is told to whoever needs the room.
+  if (Status s = segment->file->Allocate(options_.segment_bytes); s.code() == Code::kDataLoss) {
+    return s;
+  }
+  segments_.push_back(std::move(segment));
+  terms_ = {{index, term}};
+  snapshot_index_ = index;
+  snapshot_term_ = term;
+  last_index_ = index;
+  return Ok();
+}
+
+// Between the two names of the snapshot: may be cut short anywhere, and is then done again.
+Status LogStore::ReplaceEverything(Index index, Term term) {
+  HardState state = hard_state_;
+  state.log_floor = index;
+  if (Status s = SaveHardState(state); !s.ok()) return s;
+  Result<std::vector<std::string>> names = disk_.List(options_.directory);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (!ParseSegmentName(name) && !ParseSnapshotName(name)) continue;
+    if (Status s = RemoveIfThere(disk_, Path(name)); !s.ok()) return s;
+  }
+  const std::string header = EncodeSegmentHeader({.first_index = index + 1, .previous_term = term});
+  if (Status s = ReplaceFile(disk_, options_.directory, SegmentName(index + 1), {header});
+      !s.ok()) {
+    return s;
+  }
+  if (Status s = disk_.Rename(Path(InstallName(index)), Path(SnapshotName(index))); !s.ok()) {
+    return s;
+  }
+  return disk_.SyncDirectory(options_.directory);
 }
 
 std::vector<std::string> LogStore::DropCovered(Index index, Term term) {

@@ -52,9 +52,10 @@ class LogStore {
                                                 std::function<void(const Status&)> die,
                                                 Recovered* recovered);
 
-  // Makes the directory: see Bootstrap in txlog/local_log.h.
+  // Makes the directory: see Bootstrap in txlog/local_log.h. `first`: the entries that the log
+  // begins with, from index 1, all of term 1; none for a node that will get everything from others.
   static Status Create(Disk& disk, const std::string& directory, const NodeIdentity& identity,
-                       std::string first_record);
+                       const std::vector<Entry>& first);
   static Result<NodeIdentity> ReadIdentity(Disk& disk, const std::string& directory);
 
   Index last_index() const { return last_index_; }
@@ -76,6 +77,10 @@ class LogStore {
   // Entries `from` to `to`, both included and there, read back from disk.
   Result<std::vector<Entry>> Read(Index from, Index to);
 
+  // The same, up to `to` at most, ending before the bytes of their records exceed `bytes_max`; but
+  // never without the first one. NOT_FOUND: entry `from` is compacted away.
+  Result<std::vector<Entry>> ReadWithin(Index from, Index to, uint64_t bytes_max);
+
   // Drops every entry behind `last_kept`, durably. Lowers the hard state's floor first.
   Status TruncateAfter(Index last_kept);
 
@@ -87,6 +92,17 @@ class LogStore {
   // one at a time. Errors: RESOURCE_EXHAUSTED and UNAVAILABLE leave the old snapshot in place.
   static Status WriteSnapshot(Disk& disk, const std::string& directory, Index index, Term term,
                               std::string_view state);
+
+  // Writes a snapshot that came from elsewhere beside the log, for InstallIncoming. Threads and
+  // errors as WriteSnapshot.
+  static Status WriteIncoming(Disk& disk, const std::string& directory, Index index, Term term,
+                              std::string_view state);
+
+  // Makes the incoming snapshot this node's own. If the log holds entry (index, term), it stays,
+  // and DropCovered may follow; otherwise the snapshot takes the place of the whole log, which then
+  // ends at `index` (Raft, figure 13). Afterwards last_index() >= index. `index` must be beyond the
+  // present snapshot. An error of any kind: end the process; the next start finishes the work.
+  Status InstallIncoming(Index index, Term term);
 
   // A durable snapshot covers everything up to `index`: forgets the segments that it covers wholly,
   // and names their files, oldest first, for the caller to remove (on a thread that may wait).
@@ -111,6 +127,8 @@ class LogStore {
 
   Status Recover(Recovered* recovered);
   Status CheckOwner(const NodeIdentity& found) const;
+  Status ResumeInstall(const std::vector<std::string>& names);
+  Status ReplaceEverything(Index index, Term term);
   Status LoadSnapshot(const std::vector<std::string>& names, Recovered* recovered);
   Status LoadSegments(const std::vector<std::string>& names, Recovered* recovered);
   Status LoadSegment(Index named, bool last, Recovered* recovered);
