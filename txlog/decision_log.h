@@ -1,7 +1,7 @@
 // The face of the durable decision log: opaque records, appended in order, applied in order.
 //
-// Behind this door stands one engine at a time: today one node's own disk (txlog/local_log.h), next
-// a replicated group. Nothing above may depend on which. txlog never parses a record.
+// Behind this door stands one engine at a time: one node's own disk (txlog/local_log.h), or a
+// replicated group. Nothing above may depend on which. txlog never parses a record.
 //
 // Words are those of the Raft paper (Ongaro, Ousterhout 2014): term, index, applied, snapshot.
 #pragma once
@@ -37,6 +37,58 @@ struct Applied {
   std::string record;
 };
 
+// A node of the group.
+struct Member {
+  uint64_t id = 0;           // From 1. Never given to another node, not even after removal.
+  std::string peer_address;  // Where the other nodes find it, "host:port".
+  std::string address;       // Where clients and agents find it.
+  bool voter = true;         // Otherwise a learner: it gets every entry and counts for nothing.
+
+  bool operator==(const Member&) const = default;
+};
+
+// Who belongs to the group and who leads it, as far as this node knows.
+struct Group {
+  Term term = 0;
+  uint64_t leader = 0;  // 0: unknown, or nobody.
+  std::vector<Member> members;
+
+  // The leader's own record, if it is known.
+  const Member* Leader() const {
+    for (const Member& member : members) {
+      if (member.id == leader) return &member;
+    }
+    return nullptr;
+  }
+
+  bool operator==(const Group&) const = default;
+};
+
+// How far a member has come, as the leader sees it.
+struct MemberProgress {
+  Member member;
+  Index match_index = 0;  // It holds every entry up to here, durably.
+  bool reachable = true;  // It answered within an election timeout.
+};
+struct GroupProgress {
+  Group group;
+  Index last_index = 0;
+  Index commit_index = 0;
+  std::vector<MemberProgress> members;
+};
+
+// One step of single-server membership change (Ongaro's thesis, section 4.1): the next is refused
+// until this one is committed.
+struct MembershipChange {
+  enum class Kind {
+    kAddLearner,  // `member` joins, without a vote.
+    kPromote,     // The learner member.id becomes a voter; refused until it has caught up.
+    kRemove,  // member.id leaves. A leader that removes itself steps down once that is committed.
+  };
+  Kind kind = Kind::kAddLearner;
+  Member member;
+};
+
 // What the log tells its owner. All calls come from one thread, the log thread, in log order, and
 // must not block: post them to the driver's queue.
 class Listener {
@@ -58,6 +110,10 @@ class Listener {
 
   // The log has grown past its limit since the last snapshot: call SaveSnapshot when convenient.
   virtual void OnSnapshotWanted() = 0;
+
+  // The members, or what is known of the leader, have changed. Before the first OnLeadership at
+  // least once.
+  virtual void OnGroup(Group /*group*/) {}
 };
 
 // Durable, ordered, replicated.
@@ -87,6 +143,21 @@ class DecisionLog {
   // drops the entries that it covers. A failure to write keeps the old snapshot and all entries and
   // is logged.
   virtual void SaveSnapshot(Index index, std::string state) = 0;
+
+  // Runs `done` once the change is committed. Only a leader can do it.
+  // UNAVAILABLE: this node does not lead (ask the leader), or lost the lead meanwhile (list the
+  // members to learn the outcome). FAILED_PRECONDITION: another change is under way, the member is
+  // not in the state that the change needs, or the group would be left without a voter; the message
+  // says which. ALREADY_EXISTS: the id belongs to a member, or once did. NOT_FOUND: no such member.
+  virtual void ChangeMembership(MembershipChange change, std::function<void(Status)> done) = 0;
+
+  // Hands the lead to voter `to` (0: whoever is furthest). No proposal is taken meanwhile.
+  // OK: this node no longer leads. UNAVAILABLE: it does not lead, or the other did not take over
+  // within an election timeout; this node then leads on. NOT_FOUND: no such voter.
+  virtual void TransferLeadership(uint64_t to, std::function<void(Status)> done) = 0;
+
+  // What the leader knows of everybody; a follower knows only the group.
+  virtual void ListMembers(std::function<void(GroupProgress)> done) = 0;
 };
 
 }  // namespace assent::txlog

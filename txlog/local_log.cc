@@ -118,6 +118,22 @@ void LocalLog::SaveSnapshot(Index index, std::string state) {
   impl_->Post(SnapshotGiven{index, std::move(state)});
 }
 
+void LocalLog::ChangeMembership(MembershipChange, std::function<void(Status)> done) {
+  done(FailedPrecondition("this log has one member for good"));
+}
+
+void LocalLog::TransferLeadership(uint64_t, std::function<void(Status)> done) {
+  done(FailedPrecondition("this log has one member, there is nobody to hand the lead to"));
+}
+
+void LocalLog::ListMembers(std::function<void(GroupProgress)> done) {
+  GroupProgress progress;
+  progress.group = {
+      .term = term(), .leader = identity().node_id, .members = {{identity().node_id}}};
+  progress.members = {{.member = progress.group.members[0]}};
+  done(std::move(progress));
+}
+
 Status Bootstrap(Disk& disk, const std::string& directory, const NodeIdentity& identity,
                  std::string first_record) {
   std::vector<Entry> first(1);

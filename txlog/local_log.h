@@ -77,6 +77,10 @@ class LocalLog final : public DecisionLog {
   void Propose(std::string record, Term term, std::function<void(Fate)> done) override;
   void ReadBarrier(std::function<void(Status)> done) override;
   void SaveSnapshot(Index index, std::string state) override;
+  // Always FAILED_PRECONDITION: this engine has one member for good.
+  void ChangeMembership(MembershipChange change, std::function<void(Status)> done) override;
+  void TransferLeadership(uint64_t to, std::function<void(Status)> done) override;
+  void ListMembers(std::function<void(GroupProgress)> done) override;
 
  private:
   class Impl;

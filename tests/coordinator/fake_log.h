@@ -66,7 +66,26 @@ class FakeLog final : public txlog::DecisionLog {
                std::function<void(txlog::Fate)> done) override;
   void ReadBarrier(std::function<void(Status)> done) override { done(Ok()); }
   void SaveSnapshot(txlog::Index index, std::string state) override;
+  // Answered by the test.
+  void ChangeMembership(txlog::MembershipChange change, std::function<void(Status)> done) override {
+    changes.push_back({std::move(change), std::move(done)});
+  }
+  void TransferLeadership(uint64_t to, std::function<void(Status)> done) override {
+    transfers.push_back({to, std::move(done)});
+  }
+  void ListMembers(std::function<void(txlog::GroupProgress)> done) override { done(progress); }
 
+  struct Change {
+    txlog::MembershipChange change;
+    std::function<void(Status)> done;
+  };
+  struct Transfer {
+    uint64_t to = 0;
+    std::function<void(Status)> done;
+  };
+  std::vector<Change> changes;
+  std::vector<Transfer> transfers;
+  txlog::GroupProgress progress;
   Mode mode = Mode::kApply;
   std::vector<Held> held;
   txlog::Term term() const { return term_; }

@@ -1,0 +1,240 @@
+#include "txlog/replicated/replicated_log.h"
+
+#include <atomic>
+#include <map>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/inbox.h"
+#include "base/log.h"
+#include "txlog/replicated/engine.h"
+#include "txlog/replicated/members.h"
+
+namespace assent::txlog {
+namespace {
+
+// The driver bounds what is under way; Post ignores this.
+constexpr size_t kInboxBound = 1 << 16;
+// Messages of peers that wait for the log thread; beyond it nothing more is read from them.
+constexpr size_t kWaitingBytesMax = 64 << 20;
+constexpr int kTicksInElectionTimeout = 10;
+
+}  // namespace
+
+class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
+ public:
+  static Result<std::unique_ptr<Impl>> Open(ReplicatedLogOptions options,
+                                            const TransportOptions* transport, Listener& listener) {
+    auto impl = std::make_unique<Impl>();
+    impl->self_ = options.node_id;
+    impl->tick_ = options.election_timeout / kTicksInElectionTimeout;
+    auto engine = ReplicatedEngine::Open(
+        options, listener, *impl, *impl->spares_, *impl->slow_,
+        [inbox = &impl->inbox_](EngineInput input) { inbox->Post(std::move(input)); });
+    if (!engine.ok()) return engine.status();
+    impl->engine_ = std::move(*engine);
+    if (transport != nullptr) {
+      TransportOptions own = *transport;
+      own.cluster_uuid = impl->engine_->identity().cluster_uuid;
+      own.member = impl->self_;
+      // Whoever was away for long may not know who leads by now, nor a joining node anybody.
+      own.accept_strangers = true;
+      auto started = Transport::Start(own, *impl);
+      if (!started.ok()) return started.status();
+      impl->transport_ = std::move(*started);
+    }
+    impl->thread_ = std::thread([raw = impl.get()] { raw->Run(); });
+    return impl;
+  }
+
+  ~Impl() override {
+    inbox_.Close();
+    if (thread_.joinable()) thread_.join();
+    // First whoever posts and whoever is told; their tasks use the engine.
+    transport_.reset();
+    spares_.reset();
+    slow_.reset();
+    if (engine_ != nullptr) engine_->Close();
+  }
+
+  void Post(EngineInput input) { inbox_.Post(std::move(input)); }
+  const ReplicatedEngine& engine() const { return *engine_; }
+  const Transport* transport() const { return transport_.get(); }
+
+  // ---- PeerLinks: the log thread ---------------------------------------------------------------
+
+  void Send(uint64_t to, std::string bytes) override {
+    if (transport_ != nullptr) (void)transport_->Send(to, txlog::Message(std::move(bytes)));
+  }
+
+  void SetMembers(const std::vector<Member>& members) override {
+    members_ = members;
+    SetPeers();
+  }
+
+  // ---- TransportHandler: the transport's thread ------------------------------------------------
+
+  bool OnMessage(MemberId from, std::string& bytes) override {
+    if (waiting_bytes_.load() > kWaitingBytesMax) {
+      peers_wait_.store(true);
+      // The log thread may have looked just before.
+      if (waiting_bytes_.load() > kWaitingBytesMax) return false;
+    }
+    waiting_bytes_.fetch_add(bytes.size());
+    inbox_.Post(MessageCame{from, std::move(bytes)});
+    return true;
+  }
+  void OnPeerUp(MemberId peer, uint64_t incarnation) override {
+    LogInfo("peer_up", {{"node", peer}, {"incarnation", incarnation}});
+  }
+  void OnPeerDown(MemberId peer) override { LogInfo("peer_down", {{"node", peer}}); }
+  void OnStranger(MemberId member, const std::string& address) override {
+    inbox_.Post(SlowWorkDone{[this, member, address] {
+      strangers_[member] = address;
+      SetPeers();
+    }});
+  }
+
+ private:
+  // Late ticks are not made up for: a thread that was held up has not been without a leader for so
+  // long, it has only not listened.
+  void Run() {
+    engine_->Announce();
+    MonotonicTime next_tick = std::chrono::steady_clock::now() + tick_;
+    while (true) {
+      std::vector<EngineInput> inputs = inbox_.DrainUntil(next_tick);
+      if (inputs.empty() && inbox_.closed()) return;
+      size_t bytes = 0;
+      for (const EngineInput& input : inputs) {
+        if (const auto* message = std::get_if<MessageCame>(&input)) bytes += message->bytes.size();
+      }
+      if (std::chrono::steady_clock::now() >= next_tick) inputs.push_back(TickCame{});
+      const bool ticked = !inputs.empty() && std::holds_alternative<TickCame>(inputs.back());
+      engine_->Handle(std::move(inputs));
+      if (ticked) next_tick = std::chrono::steady_clock::now() + tick_;
+      waiting_bytes_.fetch_sub(bytes);
+      if (peers_wait_.exchange(false)) transport_->Resume();
+    }
+  }
+
+  void SetPeers() {
+    if (transport_ == nullptr) return;
+    std::vector<Peer> peers;
+    std::set<uint64_t> listed;
+    for (const Member& member : members_) {
+      listed.insert(member.id);
+      if (member.id == self_ || member.peer_address.empty()) continue;
+      peers.push_back({.member = member.id, .address = member.peer_address});
+    }
+    std::erase_if(strangers_, [&](const auto& one) { return listed.contains(one.first); });
+    for (const auto& [id, address] : strangers_) {
+      if (id != self_) peers.push_back({.member = id, .address = address});
+    }
+    if (Status s = transport_->SetPeers(std::move(peers)); !s.ok()) {
+      LogError("peers_refused", {{"reason", s.message()}});
+    }
+  }
+
+  uint64_t self_ = 0;
+  Duration tick_{};
+  Inbox<EngineInput> inbox_{kInboxBound};
+  std::atomic<size_t> waiting_bytes_ = 0;
+  std::atomic<bool> peers_wait_ = false;
+  std::unique_ptr<BackgroundThread> spares_ = std::make_unique<BackgroundThread>();
+  // Apart from the spares: a large snapshot must not delay the next segment.
+  std::unique_ptr<BackgroundThread> slow_ = std::make_unique<BackgroundThread>();
+  std::unique_ptr<ReplicatedEngine> engine_;
+  std::unique_ptr<Transport> transport_;
+  std::thread thread_;
+  // The log thread's.
+  std::vector<Member> members_;
+  std::map<uint64_t, std::string> strangers_;  // Who has dialled, is no member, and wants answers.
+};
+
+ReplicatedLog::ReplicatedLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ReplicatedLog::~ReplicatedLog() = default;
+
+Result<std::unique_ptr<ReplicatedLog>> ReplicatedLog::Open(ReplicatedLogOptions options,
+                                                           const TransportOptions* transport,
+                                                           Listener& listener) {
+  Result<std::unique_ptr<Impl>> impl = Impl::Open(std::move(options), transport, listener);
+  if (!impl.ok()) return impl.status();
+  return std::unique_ptr<ReplicatedLog>(new ReplicatedLog(std::move(*impl)));
+}
+
+const NodeIdentity& ReplicatedLog::identity() const { return impl_->engine().identity(); }
+
+const TransportMetrics* ReplicatedLog::transport_metrics() const {
+  return impl_->transport() == nullptr ? nullptr : &impl_->transport()->counters();
+}
+
+uint16_t ReplicatedLog::port() const {
+  return impl_->transport() == nullptr ? 0 : impl_->transport()->port();
+}
+
+void ReplicatedLog::Propose(std::string record, Term term, std::function<void(Fate)> done) {
+  impl_->Post(ProposalAsked{std::move(record), term, std::move(done)});
+}
+
+void ReplicatedLog::ReadBarrier(std::function<void(Status)> done) {
+  impl_->Post(txlog::BarrierAsked{std::move(done)});
+}
+
+void ReplicatedLog::SaveSnapshot(Index index, std::string state) {
+  impl_->Post(SnapshotGiven{index, std::move(state)});
+}
+
+void ReplicatedLog::ChangeMembership(MembershipChange change, std::function<void(Status)> done) {
+  impl_->Post(ChangeAsked{std::move(change), std::move(done)});
+}
+
+void ReplicatedLog::TransferLeadership(uint64_t to, std::function<void(Status)> done) {
+  impl_->Post(TransferAsked{to, std::move(done)});
+}
+
+void ReplicatedLog::ListMembers(std::function<void(GroupProgress)> done) {
+  impl_->Post(MembersAsked{std::move(done)});
+}
+
+// ---- First starts -------------------------------------------------------------------------------
+
+Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdentity& identity,
+                      std::string first_record, const std::vector<Member>& members) {
+  bool found = false;
+  std::set<uint64_t> ids;
+  for (const Member& member : members) {
+    if (member.id == 0 || !ids.insert(member.id).second) {
+      return InvalidArgument(
+          "member " + std::to_string(member.id) +
+          " is listed twice, or is 0: give each member an id of its own, from 1");
+    }
+    if (PackAddresses(member).size() > raft::kAddressBytesMax) {
+      return InvalidArgument("the addresses of member " + std::to_string(member.id) +
+                             " are longer than " + std::to_string(raft::kAddressBytesMax) +
+                             " characters");
+    }
+    found = found || member.id == identity.node_id;
+  }
+  if (!found) {
+    return InvalidArgument("node " + std::to_string(identity.node_id) +
+                           " is not among the first members: list it, or let it join later");
+  }
+  if (members.size() > raft::kMembersMax) {
+    return InvalidArgument("a group has at most " + std::to_string(raft::kMembersMax) + " members");
+  }
+  std::vector<Entry> first(2);
+  first[0] = {.index = 1, .term = 1, .payload = std::move(first_record)};
+  first[1] = {.index = 2,
+              .term = 1,
+              .type = EntryType::kConfig,
+              .payload = raft::EncodeConfig(ToConfig(members))};
+  return LogStore::Create(disk, directory, identity, first);
+}
+
+Status BootstrapJoining(Disk& disk, const std::string& directory, const NodeIdentity& identity) {
+  return LogStore::Create(disk, directory, identity, {});
+}
+
+}  // namespace assent::txlog
