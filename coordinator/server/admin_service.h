@@ -11,8 +11,8 @@ namespace assent::coordinator {
 
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  AdminService(Driver& driver, std::string node)
-      : driver_(driver), node_(std::move(node)), started_(std::chrono::steady_clock::now()) {}
+  AdminService(Driver& driver, uint64_t node)
+      : driver_(driver), node_(node), started_(std::chrono::steady_clock::now()) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
                                       const v1::GetStatusRequest* request,
@@ -20,10 +20,25 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* Forget(grpc::CallbackServerContext* context,
                                    const v1::ForgetRequest* request,
                                    v1::ForgetReply* reply) override;
+  grpc::ServerUnaryReactor* ListMembers(grpc::CallbackServerContext* context,
+                                        const v1::ListMembersRequest* request,
+                                        v1::ListMembersReply* reply) override;
+  grpc::ServerUnaryReactor* AddMember(grpc::CallbackServerContext* context,
+                                      const v1::AddMemberRequest* request,
+                                      v1::AddMemberReply* reply) override;
+  grpc::ServerUnaryReactor* PromoteMember(grpc::CallbackServerContext* context,
+                                          const v1::PromoteMemberRequest* request,
+                                          v1::PromoteMemberReply* reply) override;
+  grpc::ServerUnaryReactor* RemoveMember(grpc::CallbackServerContext* context,
+                                         const v1::RemoveMemberRequest* request,
+                                         v1::RemoveMemberReply* reply) override;
+  grpc::ServerUnaryReactor* TransferLeadership(grpc::CallbackServerContext* context,
+                                               const v1::TransferLeadershipRequest* request,
+                                               v1::TransferLeadershipReply* reply) override;
 
  private:
   Driver& driver_;
-  const std::string node_;
+  const uint64_t node_;
   const std::chrono::steady_clock::time_point started_;
 };
 

@@ -61,6 +61,7 @@ void Driver::Handle(std::vector<DriverEvent> events) {
   }
   if (dead_) return;
   FireTimers();
+  if (transfer_) HandOverWhenDrained(/*in_time=*/true);
   agents_.Flush();
   PublishGauges();
 }
@@ -73,6 +74,7 @@ void Driver::PublishGauges() {
   metrics_.term.Set(static_cast<int64_t>(term_));
   metrics_.leading.Set(Ready() && !dead_ ? 1 : 0);
   metrics_.leader_reading.Set(leader_ && !Ready() ? 1 : 0);
+  metrics_.following.Set(!leader_ && group_.leader != 0 ? 1 : 0);
 }
 
 void Driver::FireTimers() {
@@ -113,6 +115,9 @@ void Driver::On(const Timer& timer) {
     case TimerKind::kFlushEnds:
       flush_ends_timer_.reset();
       FlushEnds();
+      break;
+    case TimerKind::kDrained:
+      HandOverWhenDrained(/*in_time=*/false);
       break;
     case TimerKind::kTick:
       if (Ready()) Propose(Tick{}, term_, TickProposal{});

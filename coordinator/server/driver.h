@@ -4,7 +4,8 @@
 //
 // The code stands in several files: driver.cc (the loop), driver_clients.cc (calls of clients),
 // driver_live.cc (from Begin to the decision), driver_finishing.cc (phase two and END),
-// driver_log.cc (what the log says), driver_agents.cc (links), driver_views.cc (Get, List, status).
+// driver_log.cc (what the log says), driver_group.cc (the group's members and its lead),
+// driver_agents.cc (links), driver_views.cc (Get, List, status).
 #pragma once
 
 #include <deque>
@@ -60,6 +61,7 @@ class Driver final : public txlog::Listener {
   void OnApplied(std::vector<txlog::Applied> entries) override;
   void OnLeadership(txlog::Term term, bool leader) override;
   void OnSnapshotWanted() override;
+  void OnGroup(txlog::Group group) override;
 
   // ---- The driver thread
   // -------------------------------------------------------------------------
@@ -219,6 +221,17 @@ class Driver final : public txlog::Listener {
   void LoseLeadership();
   void AnnounceLeadership();
 
+  // driver_group.cc
+  void On(LogGroup& event);
+  void On(MembersCall& call);
+  void On(ChangeCall& call);
+  void On(TransferCall& call);
+  void On(TransferAnswered& event);
+  void HandOverWhenDrained(bool in_time);
+  void EndTransfer(const Status& status);
+  Refusal NotLeader(Status why, uint32_t retry_delay_ms = 100) const;
+  Refusal NotLeading() const;
+
   // driver_agents.cc
   void On(LinkOpened& event);
   void On(LinkInput& event);
@@ -258,6 +271,16 @@ class Driver final : public txlog::Listener {
   AbortMemory aborts_;
   AgentRegistry agents_;
   TimerQueue timers_;
+
+  txlog::Group group_;
+  // The lead is being handed over: no transaction begins.
+  struct Transfer {
+    uint64_t to = 0;
+    std::vector<Reply<MembershipAnswer>> replies;
+    std::optional<TimerQueue::Id> drain_timer;
+    bool asked = false;  // The log has been told; before, live transactions end.
+  };
+  std::optional<Transfer> transfer_;
 
   std::vector<Gtrid> ends_;    // Fully applied; END not yet proposed.
   bool ends_refused_ = false;  // The log is full: not again before the timer.

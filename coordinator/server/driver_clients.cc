@@ -11,22 +11,18 @@
 namespace assent::coordinator {
 namespace {
 
-constexpr uint32_t kLeaderRetryMs = 100;
 constexpr uint32_t kLimitRetryMs = 200;
 constexpr uint32_t kKeysRetryMs = 60'000;
 constexpr uint32_t kHeuristicRetryMs = 1'000;
-
-Refusal NotLeading() {
-  return {Unavailable("this coordinator does not lead, or has not read its log yet: retry"),
-          Reason::kNotLeader,
-          kLeaderRetryMs,
-          {}};
-}
 
 }  // namespace
 
 std::optional<Refusal> Driver::RefuseBegin(const BeginCall& call) {
   if (!Ready()) return NotLeading();
+  if (transfer_) {
+    return NotLeader(Unavailable(
+        "this coordinator is handing over the lead: retry, and the new leader answers"));
+  }
   if (call.timeout > limits_.transaction_timeout_max) {
     auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(call.timeout).count();
     return Refusal{InvalidArgument(
@@ -375,12 +371,10 @@ Refusal Driver::RefusalFor(ClientAnswer answer, const Gtrid& gtrid) const {
       break;
   }
   if (Ready() && gtrid.epoch > term_) {
-    return {Unavailable("gtrid " + ToString(gtrid) + " is of term " + std::to_string(gtrid.epoch) +
-                        ", this coordinator leads in term " + std::to_string(term_) +
-                        ": ask the leader, or use the gtrid that Begin answered with"),
-            Reason::kNotLeader,
-            kLeaderRetryMs,
-            {}};
+    return NotLeader(Unavailable("gtrid " + ToString(gtrid) + " is of term " +
+                                 std::to_string(gtrid.epoch) + ", this coordinator leads in term " +
+                                 std::to_string(term_) +
+                                 ": ask the leader, or use the gtrid that Begin answered with"));
   }
   return NotLeading();
 }

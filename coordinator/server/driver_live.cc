@@ -210,11 +210,11 @@ void Driver::DestroyLive(const std::string& why) {
       if (proposed) {
         waiter.reply(CommitAnswer{.outcome = Outcome::kUnknown});
       } else {
-        waiter.reply(Refusal{Unavailable(why), Reason::kNotLeader, 100, {}});
+        waiter.reply(NotLeader(Unavailable(why)));
       }
     }
     for (auto& reply : live.rollbackers) {
-      reply(Refusal{Unavailable(why), Reason::kNotLeader, 100, {}});
+      reply(NotLeader(Unavailable(why)));
     }
     timers_.Cancel(live.deadline_timer);
     timers_.Cancel(live.prepare_timer);

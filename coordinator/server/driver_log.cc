@@ -26,6 +26,7 @@ void Driver::OnApplied(std::vector<txlog::Applied> entries) {
 }
 void Driver::OnLeadership(txlog::Term term, bool leader) { Post(LogLeadership{term, leader}); }
 void Driver::OnSnapshotWanted() { Post(SnapshotWanted{}); }
+void Driver::OnGroup(txlog::Group group) { Post(LogGroup{std::move(group)}); }
 
 void Driver::On(LogSnapshot& event) {
   Result<DecisionTable::State> state = codec_.DecodeState(event.state);
@@ -167,12 +168,14 @@ void Driver::LoseLeadership() {
     DestroyLive("this coordinator lost leadership: retry with the same gtrid at the new leader");
   }
   DestroyFinishing();
+  if (transfer_ && !transfer_->asked) {
+    EndTransfer(
+        Unavailable("this coordinator lost the lead before it could hand it over: see "
+                    "assentctl member list for who has it"));
+  }
   for (auto& [gtrid, replies] : std::exchange(forgetters_, {})) {
     for (auto& reply : replies) {
-      reply(Refusal{Unavailable("this coordinator lost leadership: ask the new leader"),
-                    Reason::kNotLeader,
-                    100,
-                    {}});
+      reply(NotLeader(Unavailable("this coordinator lost leadership: ask the new leader")));
     }
   }
 }
@@ -252,11 +255,9 @@ void Driver::Answered(const ForgetProposal& about, txlog::Fate fate) {
   auto waiting = forgetters_.extract(about.gtrid);
   if (waiting.empty()) return;
   for (auto& reply : waiting.mapped()) {
-    reply(Refusal{Unavailable("the log did not take the record; ask whether " +
-                              ToString(about.gtrid) + " is still listed, and repeat"),
-                  Reason::kNotLeader,
-                  1000,
-                  {}});
+    reply(NotLeader(Unavailable("the log did not take the record; ask whether " +
+                                ToString(about.gtrid) + " is still listed, and repeat"),
+                    1000));
   }
 }
 

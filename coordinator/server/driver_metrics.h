@@ -46,6 +46,7 @@ struct DriverMetrics {
   metrics::Gauge term;
   metrics::Gauge leading;         // 1: it leads, and has applied its own term's entry.
   metrics::Gauge leader_reading;  // 1: it leads, and has not yet.
+  metrics::Gauge following;       // 1: it does not lead, and knows who does.
   metrics::Gauge agents;
 
   // `commit_asked`: when Commit came, if it did.

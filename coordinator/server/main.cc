@@ -34,6 +34,18 @@ int Bootstrap(const assent::coordinator::Options& options) {
   return 0;
 }
 
+int Join(const assent::coordinator::Options& options) {
+  assent::Status joined = assent::coordinator::JoinNode(options);
+  if (!joined.ok()) return Fail(joined);
+  std::printf(
+      "%s is now the home of node %llu of cluster %s. Add it with assentctl member add, and start "
+      "it "
+      "with the same options, without --join.\n",
+      options.data_dir.c_str(), static_cast<unsigned long long>(options.node_id),
+      options.cluster.c_str());
+  return 0;
+}
+
 // Signals are waited for by the main thread alone: blocked before any other thread is born.
 sigset_t BlockSignals() {
   sigset_t signals;
@@ -63,6 +75,7 @@ int main(int argc, char** argv) {
   assent::LogLevel level = assent::LogLevel::kInfo;
   if (assent::ParseLogLevel(options.log_level, &level)) assent::SetLogLevel(level);
   if (options.bootstrap) return Bootstrap(options);
+  if (options.join) return Join(options);
 
   sigset_t signals = BlockSignals();
   LogOptions(set);
@@ -74,6 +87,7 @@ int main(int argc, char** argv) {
   int signal_number = 0;
   sigwait(&signals, &signal_number);
   assent::LogInfo("stopping", {{"signal", signal_number}});
+  (*server)->HandOver();
   server->reset();
   assent::LogInfo("stopped");
   return 0;

@@ -40,7 +40,8 @@ struct Refusal {
   Status status;
   Reason reason = Reason::kNone;
   uint32_t retry_delay_ms = 0;
-  std::string gtrid;  // With kKeyInUse: the live transaction.
+  std::string gtrid;   // With kKeyInUse: the live transaction.
+  std::string leader;  // With kNotLeader: whom to ask instead, "host:port", if known.
 };
 
 template <typename T>
@@ -221,6 +222,24 @@ struct ForgetCall {
   Reply<ForgetAnswer> reply;
 };
 
+// Who belongs to the group.
+struct MembersCall {
+  Reply<txlog::GroupProgress> reply;
+};
+
+struct MembershipAnswer {};
+struct ChangeCall {
+  txlog::MembershipChange change;
+  Reply<MembershipAnswer> reply;
+};
+
+// Lets live transactions end, for `drain` at most, and then hands the lead over.
+struct TransferCall {
+  uint64_t to = 0;  // 0: whoever is furthest.
+  Duration drain{};
+  Reply<MembershipAnswer> reply;
+};
+
 // ---- Agents -------------------------------------------------------------------------------------
 
 // One connection of an agent; never used twice in a process.
@@ -363,6 +382,13 @@ struct LogLeadership {
   bool leader = false;
 };
 struct SnapshotWanted {};
+struct LogGroup {
+  txlog::Group group;
+};
+// The log has answered TransferLeadership.
+struct TransferAnswered {
+  Status status;
+};
 
 // A proposal was answered. What it was about:
 struct DecisionProposal {
@@ -389,7 +415,8 @@ struct ProposalAnswered {
 
 using DriverEvent =
     std::variant<BeginCall, CommitCall, ReportCall, RollbackCall, GetCall, ListCall, StatusCall,
-                 ForgetCall, LinkOpened, LinkInput, LinkClosed, LogSnapshot, LogApplied,
-                 LogLeadership, SnapshotWanted, ProposalAnswered>;
+                 ForgetCall, MembersCall, ChangeCall, TransferCall, LinkOpened, LinkInput,
+                 LinkClosed, LogSnapshot, LogApplied, LogLeadership, SnapshotWanted, LogGroup,
+                 TransferAnswered, ProposalAnswered>;
 
 }  // namespace assent::coordinator

@@ -104,12 +104,12 @@ void ExposeQueues(const DriverMetrics& metrics, size_t driver_queue, metrics::Pa
 }
 
 std::vector<std::string> WhyNotServing(const DriverMetrics& metrics) {
-  if (metrics.leading.value() != 0) return {};
+  if (metrics.leading.value() != 0 || metrics.following.value() != 0) return {};
   const std::string term = "(term " + std::to_string(metrics.term.value()) + ")";
   if (metrics.leader_reading.value() != 0) {
     return {"this node leads " + term + " and has not read its log to the end yet"};
   }
-  return {"this node does not lead " + term};
+  return {"this node does not lead, and knows of no leader " + term};
 }
 
 }  // namespace assent::coordinator

@@ -3,6 +3,7 @@
 #include "base/http/http_server.h"
 #include "base/ids.h"
 #include "base/rpc/listener.h"
+#include "coordinator/server/first_members.h"
 
 namespace assent::coordinator {
 namespace {
@@ -14,7 +15,11 @@ void DescribeIdentity(OptionSet& set, Options& o) {
           "Name of the cluster: it stands in every gtrid, so it must differ from that of every "
           "other cluster that uses the same databases. A letter, then up to 15 of a-z, 0-9, '-'.")
       .Required("example");
-  set.Add("node_id", &o.node_id, "Number of this node in its group.").Between(1, 1'000'000);
+  set.Add(
+         "node_id", &o.node_id,
+         "Number of this node in its group. Never given to another node, nor to this one after its "
+         "data_dir was lost.")
+      .Between(1, 1'000'000);
   set.Add("data_dir", &o.data_dir,
           "Where the decision log lives. Needs a disk that keeps what it has forced; losing it "
           "loses the outcomes of unfinished transactions.")
@@ -25,6 +30,25 @@ void DescribeIdentity(OptionSet& set, Options& o) {
           "Address of /metrics and /healthz, HOST:PORT; empty or port 0: none. HTTPS if there are "
           "certificates; without them only loopback.");
   rpc::AddTlsOptions(set, &o.tls);
+  set.Add("peer_listen", &o.peer_listen,
+          "Address for the other nodes of the group, HOST:PORT, such as 127.0.0.1:7401. Anything "
+          "but loopback needs certificates. Empty: a group of one that no node can join.");
+  set.Add("peer_address", &o.peer_address,
+          "How the other nodes reach peer_listen, HOST:PORT; empty: as it stands there.");
+  set.Add("address", &o.address,
+          "How clients and agents reach `listen`, HOST:PORT; empty: as it stands there.");
+  set.Add("members", &o.members,
+          "The first members of the group, the same list on each of them, for --bootstrap: "
+          "\"ID=PEER_ADDRESS,ADDRESS\" each. Empty: this node alone. Later members are added with "
+          "assentctl member add; this list is not read again.");
+  set.Add("cluster_uuid", &o.cluster_uuid,
+          "What tells this cluster from every other, 36 characters as uuidgen makes them. Needed, "
+          "the same on every member, where `members` has several; drawn by --bootstrap where it "
+          "has one.");
+  set.Add("join", &o.join,
+          "Initialise the empty data_dir as that of a new member, which has been or will be added "
+          "with assentctl member add, and exit. Give it once, as the flag --join, never in the "
+          "file.");
   set.Add("bootstrap", &o.bootstrap,
           "Initialise the empty data_dir as a new group, and exit. Give it once, as the flag "
           "--bootstrap, never in the file.");
@@ -82,6 +106,15 @@ void DescribeTimes(OptionSet& set, Options& o) {
   set.Add("link_silence_max_ms", &o.link_silence_max,
           "An agent that is silent for so long (heartbeats flow every 300 ms) is taken for gone.")
       .Between(1'000, 60'000);
+  set.Add("election_timeout_ms", &o.election_timeout,
+          "A node that hears no leader for this long, up to twice as long, stands for election; a "
+          "leader that hears no majority for this long steps down. The same on every node. Keep it "
+          "well above the round trip between nodes and the time that the disk takes to force.")
+      .Between(50, 60'000);
+  set.Add("transfer_drain_ms", &o.transfer_drain,
+          "When a leader is stopped: how long live transactions may take to end before it hands "
+          "the lead over.")
+      .Between(0, 600'000);
   set.Add("tick_interval_ms", &o.tick_interval,
           "The step in which retention is counted; each costs one small record.")
       .Between(100, 3'600'000);
@@ -132,6 +165,7 @@ std::vector<std::string> ValidateOptions(const Options& o) {
   for (std::string& problem : rpc::CheckTlsFiles(o.tls, rpc::Side::kServer)) {
     problems.push_back(std::move(problem));
   }
+  for (std::string& problem : CheckGroupOptions(o)) problems.push_back(std::move(problem));
   if (o.transaction_timeout > o.transaction_timeout_max) {
     problems.push_back("transaction_timeout_ms = " + std::to_string(o.transaction_timeout.count()) +
                        " is more than transaction_timeout_max_ms = " +

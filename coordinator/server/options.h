@@ -19,7 +19,14 @@ struct Options {
   std::string listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:7402";
   rpc::TlsFiles tls;
+  // Of a group of several nodes.
+  std::string peer_listen;   // Empty: a group of one that nobody can join.
+  std::string peer_address;  // Empty: peer_listen.
+  std::string address;       // Empty: listen.
+  std::vector<std::string> members;
+  std::string cluster_uuid;
   bool bootstrap = false;
+  bool join = false;
 
   uint64_t live_transactions_max = 10'000;
   uint64_t queue_max = 20'000;
@@ -35,6 +42,8 @@ struct Options {
   std::chrono::milliseconds resend_interval{2'000};
   std::chrono::milliseconds resend_interval_max{30'000};
   std::chrono::milliseconds link_silence_max{3'000};
+  std::chrono::milliseconds election_timeout{400};
+  std::chrono::milliseconds transfer_drain{5'000};
   std::chrono::milliseconds tick_interval{60'000};
   std::chrono::milliseconds outcome_retention{std::chrono::hours(7 * 24)};
   std::chrono::milliseconds client_key_retention{std::chrono::hours(1)};

@@ -94,6 +94,7 @@ grpc::Status ToGrpc(const Refusal& refusal) {
   detail.set_reason(static_cast<v1::Reason>(refusal.reason));
   detail.set_retry_delay_ms(refusal.retry_delay_ms);
   detail.set_gtrid(refusal.gtrid);
+  detail.set_leader(refusal.leader);
   return rpc::ToGrpc(refusal.status, detail);
 }
 
@@ -176,6 +177,27 @@ void Fill(const StatusAnswer& from, v1::GetStatusReply* to) {
 }
 
 void Fill(const ForgetAnswer&, v1::ForgetReply*) {}
+void Fill(const MembershipAnswer&, v1::AddMemberReply*) {}
+void Fill(const MembershipAnswer&, v1::PromoteMemberReply*) {}
+void Fill(const MembershipAnswer&, v1::RemoveMemberReply*) {}
+void Fill(const MembershipAnswer&, v1::TransferLeadershipReply*) {}
+
+void Fill(const txlog::GroupProgress& from, v1::ListMembersReply* to) {
+  to->set_term(from.group.term);
+  to->set_leader(from.group.leader);
+  to->set_last_index(from.last_index);
+  to->set_commit_index(from.commit_index);
+  for (const txlog::MemberProgress& progress : from.members) {
+    v1::Member* one = to->add_members();
+    one->set_id(progress.member.id);
+    one->set_peer_address(progress.member.peer_address);
+    one->set_address(progress.member.address);
+    one->set_voter(progress.member.voter);
+    one->set_leader(progress.member.id == from.group.leader);
+    one->set_match_index(progress.match_index);
+    one->set_reachable(progress.reachable);
+  }
+}
 
 Result<AppHeldNews> FromProto(const v1::AppHeld& from) {
   // As a database's counter of sessions: 64 bits at most.

@@ -30,6 +30,11 @@ void Fill(const TransactionView& from, v1::GetReply* to);
 void Fill(const ListAnswer& from, v1::ListReply* to);
 void Fill(const StatusAnswer& from, v1::GetStatusReply* to);  // Without what only the node knows.
 void Fill(const ForgetAnswer& from, v1::ForgetReply* to);
+void Fill(const txlog::GroupProgress& from, v1::ListMembersReply* to);  // As for GetStatus.
+void Fill(const MembershipAnswer& from, v1::AddMemberReply* to);
+void Fill(const MembershipAnswer& from, v1::PromoteMemberReply* to);
+void Fill(const MembershipAnswer& from, v1::RemoveMemberReply* to);
+void Fill(const MembershipAnswer& from, v1::TransferLeadershipReply* to);
 
 // INVALID_ARGUMENT names the field.
 Result<AppHeldNews> FromProto(const v1::AppHeld& app_held);

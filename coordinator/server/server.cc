@@ -1,5 +1,6 @@
 #include "coordinator/server/server.h"
 
+#include <future>
 #include <utility>
 #include <vector>
 
@@ -8,8 +9,10 @@
 #include "base/random.h"
 #include "base/rpc/listener.h"
 #include "base/rpc/services.h"
+#include "coordinator/server/first_members.h"
 #include "coordinator/server/metrics_page.h"
 #include "txlog/storage/posix_disk.h"
+#include "txlog/transport/metrics_page.h"
 
 namespace assent::coordinator {
 namespace {
@@ -17,18 +20,48 @@ namespace {
 // How long calls that are being answered may take to leave when the node stops.
 constexpr std::chrono::milliseconds kGrace{500};
 
+// What the certificate of every node of a group names beside its host, so that a node that others
+// do not know (a new member, or the one that is new to them) can be told from everybody else.
+constexpr char kPeerCertificateName[] = "assent-node";
+
+}  // namespace
+
+namespace {
+
+// The first members of a group each write its first record, and must write the same. So where a
+// UUID is given the incarnation comes from it; where one is drawn, it is drawn as well.
+uint64_t FirstIncarnation(const std::string& uuid) {
+  uint64_t incarnation = 0;
+  for (char c : uuid) {
+    if (c == '-') continue;
+    const auto digit = static_cast<uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+    incarnation = incarnation * 0x100000001b3 ^ digit;
+  }
+  return incarnation == 0 ? 1 : incarnation;
+}
+
+txlog::NodeIdentity IdentityOf(const Options& options, std::string uuid) {
+  return {.cluster = options.cluster, .cluster_uuid = std::move(uuid), .node_id = options.node_id};
+}
+
 }  // namespace
 
 Result<std::string> BootstrapNode(const Options& options) {
-  GroupStart start{.cluster = options.cluster, .cluster_uuid = RandomUuid(), .group = 0};
-  while (start.incarnation == 0) start.incarnation = SystemRandom64();
+  const std::string uuid = options.cluster_uuid.empty() ? RandomUuid() : options.cluster_uuid;
+  const GroupStart start{.cluster = options.cluster,
+                         .cluster_uuid = uuid,
+                         .group = 0,
+                         .incarnation = FirstIncarnation(uuid)};
   txlog::PosixDisk disk;
-  Status made = txlog::Bootstrap(
-      disk, options.data_dir,
-      {.cluster = options.cluster, .cluster_uuid = start.cluster_uuid, .node_id = options.node_id},
-      RecordCodec().Encode(start));
+  Status made = txlog::BootstrapGroup(disk, options.data_dir, IdentityOf(options, uuid),
+                                      RecordCodec().Encode(start), FirstMembers(options));
   if (!made.ok()) return made;
-  return start.cluster_uuid;
+  return uuid;
+}
+
+Status JoinNode(const Options& options) {
+  txlog::PosixDisk disk;
+  return txlog::BootstrapJoining(disk, options.data_dir, IdentityOf(options, options.cluster_uuid));
 }
 
 Server::Server(const Options& options, std::function<void(Status)> on_fatal)
@@ -45,7 +78,7 @@ Server::Server(const Options& options, std::function<void(Status)> on_fatal)
                 on_fatal_(std::move(why));
               }),
       transactions_(driver_),
-      admin_(driver_, std::to_string(options.node_id)),
+      admin_(driver_, options.node_id),
       links_(driver_, clock_, {.silence_max = options.link_silence_max}) {
   driver_.OnServing([this](bool serving) { OnServing(serving); });
 }
@@ -57,10 +90,8 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options,
   if (Status pages = server->OpenPages(); !pages.ok()) return pages;
   if (Status opened = server->OpenLog(); !opened.ok()) return opened;
   if (Status listening = server->Listen(); !listening.ok()) return listening;
-  LogInfo("ready", {{"address", server->address_},
-                    {"cluster", options.cluster},
-                    {"node", options.node_id},
-                    {"term", server->log_->term()}});
+  LogInfo("ready",
+          {{"address", server->address_}, {"cluster", options.cluster}, {"node", options.node_id}});
   return server;
 }
 
@@ -74,6 +105,7 @@ Status Server::OpenPages() {
     Expose(log_metrics_, page);
     ExposeQueues(driver_.metrics(), driver_.queue_depth(), page);
     rpc::LinkMetrics::Expose(rpc::LinkMetrics::End::kCoordinator, {&links_.metrics()}, page);
+    if (const auto* peers = peer_metrics_.load()) txlog::Expose(*peers, page);
     return {.content_type = metrics::kTextFormat, .body = page.Text()};
   };
   auto pages = http::Server::Start(
@@ -85,20 +117,38 @@ Status Server::OpenPages() {
 }
 
 Status Server::OpenLog() {
-  auto log = txlog::LocalLog::Open({.directory = options_.data_dir,
-                                    .cluster = options_.cluster,
-                                    .node_id = options_.node_id,
-                                    .segment_bytes = options_.segment_bytes,
-                                    .snapshot_after_bytes = options_.snapshot_log_bytes,
-                                    .observer = &log_metrics_},
-                                   driver_);
+  const bool alone = options_.peer_listen.empty();
+  const txlog::TransportOptions transport{.listen = options_.peer_listen,
+                                          .advertise = PeerAddress(options_),
+                                          .tls = options_.tls,
+                                          .stranger_certificate_name = kPeerCertificateName};
+  auto log = txlog::ReplicatedLog::Open({.directory = options_.data_dir,
+                                         .cluster = options_.cluster,
+                                         .node_id = options_.node_id,
+                                         .cluster_uuid = options_.cluster_uuid,
+                                         .segment_bytes = options_.segment_bytes,
+                                         .snapshot_after_bytes = options_.snapshot_log_bytes,
+                                         .election_timeout = options_.election_timeout,
+                                         .observer = &log_metrics_},
+                                        alone ? nullptr : &transport, driver_);
   if (!log.ok()) return log.status();
   log_ = std::move(*log);
+  peer_metrics_.store(log_->transport_metrics());
   driver_.Attach(*log_);
   driver_thread_ = std::thread([this] { driver_.Run(); });
+  if (!alone) return Ok();
   MutexLock lock(mutex_);
   while (!serving_ && !failed_) changed_.Wait(mutex_);
   return failed_ ? failure_ : Ok();
+}
+
+void Server::HandOver() {
+  if (options_.peer_listen.empty()) return;
+  std::promise<void> answered;
+  const bool asked = driver_.Post(
+      TransferCall{.drain = options_.transfer_drain,
+                   .reply = [&answered](Answer<MembershipAnswer>) { answered.set_value(); }});
+  if (asked) answered.get_future().wait();
 }
 
 Status Server::Listen() {

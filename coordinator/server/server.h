@@ -4,6 +4,7 @@
 
 #include <grpcpp/server.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,25 +22,34 @@
 #include "coordinator/server/options.h"
 #include "coordinator/server/record_codec.h"
 #include "coordinator/server/transaction_service.h"
-#include "txlog/local_log.h"
+#include "txlog/replicated/replicated_log.h"
 
 namespace assent::coordinator {
 
-// Makes the empty (or absent) data_dir the home of a new group: draws the cluster's UUID and the
-// group's incarnation. Answers the UUID. Errors: those of txlog::Bootstrap.
+// Makes the empty (or absent) data_dir the home of one of the first members of a new group. Answers
+// the cluster's UUID, which is drawn if the options name none. Errors: those of
+// txlog::BootstrapGroup.
 Result<std::string> BootstrapNode(const Options& options);
+
+// The same for a node that joins a group later. Errors: those of txlog::BootstrapJoining.
+Status JoinNode(const Options& options);
 
 class Server {
  public:
-  // Reads the log, takes the lead, and serves. `on_fatal` is called, on some thread, if the node
-  // must not go on later; it should end the process.
+  // Reads the log, joins its group, and serves; alone in its group, it leads when this returns.
+  // `on_fatal` is called, on some thread, if the node must not go on later; it should end the
+  // process.
   //
-  // Errors: those of txlog::LocalLog::Open, rpc::StartServer and http::Server::Start, made to be
-  // shown to people.
+  // Errors: those of txlog::ReplicatedLog::Open, rpc::StartServer and http::Server::Start, made to
+  // be shown to people.
   static Result<std::unique_ptr<Server>> Start(const Options& options,
                                                std::function<void(Status)> on_fatal);
   // Waiting clients hear UNAVAILABLE, links are closed, the log is closed cleanly.
   ~Server();
+
+  // Before the end of a leader: lets live transactions end and hands the lead over, both bounded by
+  // transfer_drain and an election timeout. Does nothing where nobody could take it.
+  void HandOver();
 
   // Where it listens; the port is the real one if 0 was asked for.
   const std::string& address() const { return address_; }
@@ -67,7 +77,9 @@ class Server {
 
   Driver driver_;
   LogMetrics log_metrics_;
-  std::unique_ptr<txlog::LocalLog> log_;
+  std::unique_ptr<txlog::ReplicatedLog> log_;
+  std::atomic<const txlog::TransportMetrics*> peer_metrics_ =
+      nullptr;  // Null before the log is open.
   std::thread driver_thread_;
   TransactionService transactions_;
   AdminService admin_;

@@ -20,12 +20,13 @@ enum class TimerKind {
   kResend,          // Phase two: tell again.
   kRetryHeuristic,  // The log refused a HEUR record.
   kFlushEnds,       // Write the ENDs that have gathered.
+  kDrained,         // Live transactions have had their time: the lead is handed over.
   kTick,            // The group's clock for retention.
 };
 
 struct Timer {
   TimerKind kind = TimerKind::kTick;
-  Gtrid gtrid;  // Unless kFlushEnds or kTick.
+  Gtrid gtrid;  // Unless kFlushEnds, kDrained or kTick.
 };
 
 // Not thread-safe.

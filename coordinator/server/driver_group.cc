@@ -1,0 +1,118 @@
+// The group: its members, who leads it, and handing the lead over.
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "coordinator/server/driver.h"
+
+namespace assent::coordinator {
+
+// ---- Who leads ----------------------------------------------------------------------------------
+
+// Whoever is refused for this goes on at once where the leader is, if that is known.
+Refusal Driver::NotLeader(Status why, uint32_t retry_delay_ms) const {
+  Refusal refusal{std::move(why), Reason::kNotLeader, retry_delay_ms, {}, {}};
+  // This node may hold itself for the leader still, or again; then the hint would lead in a circle.
+  const txlog::Member* leader = leader_ ? nullptr : group_.Leader();
+  if (leader != nullptr) {
+    refusal.leader = leader->address;
+    if (!refusal.leader.empty()) refusal.retry_delay_ms = 0;
+  }
+  return refusal;
+}
+
+Refusal Driver::NotLeading() const {
+  if (leader_) {
+    return NotLeader(Unavailable("this coordinator has not read its log yet: retry"));
+  }
+  const txlog::Member* leader = group_.Leader();
+  if (leader == nullptr) {
+    return NotLeader(Unavailable(
+        "this coordinator does not lead, and knows of no leader: retry, or see assentctl status"));
+  }
+  return NotLeader(Unavailable("this coordinator does not lead: ask node " +
+                               std::to_string(leader->id) + " at " + leader->address));
+}
+
+void Driver::On(LogGroup& event) { group_ = std::move(event.group); }
+
+// ---- Members ------------------------------------------------------------------------------------
+
+void Driver::On(MembersCall& call) {
+  log_->ListMembers([reply = std::move(call.reply)](txlog::GroupProgress progress) {
+    reply(std::move(progress));
+  });
+}
+
+void Driver::On(ChangeCall& call) {
+  if (!leader_) {
+    call.reply(NotLeading());
+    return;
+  }
+  // The hint is this thread's; what the log answers later comes without one.
+  log_->ChangeMembership(std::move(call.change), [reply = std::move(call.reply)](Status status) {
+    if (status.ok()) {
+      reply(MembershipAnswer{});
+    } else {
+      const bool lost = status.code() == Code::kUnavailable;
+      reply(Refusal{std::move(status), lost ? Reason::kNotLeader : Reason::kNone, 0, {}, {}});
+    }
+  });
+}
+
+// ---- Handing over -------------------------------------------------------------------------------
+
+// What lives at this leader would abort under the next one: it gets time to end first.
+void Driver::On(TransferCall& call) {
+  if (!leader_) {
+    call.reply(NotLeading());
+    return;
+  }
+  if (transfer_) {
+    if (transfer_->to != call.to) {
+      call.reply(Refusal{
+          FailedPrecondition("the lead is being handed over to " +
+                             (transfer_->to == 0 ? std::string("another node")
+                                                 : "node " + std::to_string(transfer_->to)) +
+                             " already: wait for that")});
+      return;
+    }
+    transfer_->replies.push_back(std::move(call.reply));
+    return;
+  }
+  LogInfo("transfer_begins", {{"to", call.to}, {"live", live_.size()}});
+  transfer_.emplace();
+  transfer_->to = call.to;
+  transfer_->replies.push_back(std::move(call.reply));
+  transfer_->drain_timer = timers_.Add(now_ + call.drain, {TimerKind::kDrained, {}});
+}
+
+void Driver::HandOverWhenDrained(bool in_time) {
+  if (!transfer_ || transfer_->asked || (in_time && !live_.empty())) return;
+  timers_.Cancel(transfer_->drain_timer);
+  transfer_->asked = true;
+  log_->TransferLeadership(transfer_->to,
+                           [this](Status status) { Post(TransferAnswered{std::move(status)}); });
+}
+
+void Driver::On(TransferAnswered& event) { EndTransfer(event.status); }
+
+void Driver::EndTransfer(const Status& status) {
+  if (!transfer_) return;
+  if (status.ok()) {
+    LogInfo("transfer_done", {{"to", transfer_->to}});
+  } else {
+    LogWarning("transfer_failed", {{"to", transfer_->to}, {"reason", status.message()}});
+  }
+  timers_.Cancel(transfer_->drain_timer);
+  for (auto& reply : transfer_->replies) {
+    if (status.ok()) {
+      reply(MembershipAnswer{});
+    } else {
+      reply(Refusal{status});
+    }
+  }
+  transfer_.reset();
+}
+
+}  // namespace assent::coordinator

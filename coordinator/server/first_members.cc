@@ -1,0 +1,100 @@
+#include "coordinator/server/first_members.h"
+
+#include <charconv>
+#include <set>
+
+#include "base/net/address.h"
+
+namespace assent::coordinator {
+namespace {
+
+constexpr uint64_t kNodeIdMax = 1'000'000;
+
+bool IsNodeId(const std::string& text, uint64_t* id) {
+  const char* end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, *id);
+  return error == std::errc() && stop == end && *id >= 1 && *id <= kNodeIdMax;
+}
+
+}  // namespace
+
+Result<txlog::Member> ParseFirstMember(const std::string& text) {
+  const std::string where = "members: entry '" + text + "'";
+  const size_t equals = text.find('=');
+  const size_t comma = text.find(',');
+  if (equals == std::string::npos || comma == std::string::npos || comma < equals) {
+    return InvalidArgument(where +
+                           " is not of the form ID=PEER_ADDRESS,ADDRESS, such as "
+                           "1=10.0.0.1:7401,10.0.0.1:7400");
+  }
+  txlog::Member member{.peer_address = text.substr(equals + 1, comma - equals - 1),
+                       .address = text.substr(comma + 1)};
+  if (!IsNodeId(text.substr(0, equals), &member.id)) {
+    return InvalidArgument(where + ": the id '" + text.substr(0, equals) +
+                           "' is no number from 1 to " + std::to_string(kNodeIdMax));
+  }
+  for (const std::string* address : {&member.peer_address, &member.address}) {
+    if (Status s = net::CheckDialAddress(where + ": address", *address); !s.ok()) return s;
+  }
+  return member;
+}
+
+std::string PeerAddress(const Options& options) {
+  return options.peer_address.empty() ? options.peer_listen : options.peer_address;
+}
+
+std::string ClientAddress(const Options& options) {
+  return options.address.empty() ? options.listen : options.address;
+}
+
+std::vector<txlog::Member> FirstMembers(const Options& options) {
+  std::vector<txlog::Member> members;
+  for (const std::string& text : options.members) members.push_back(*ParseFirstMember(text));
+  if (members.empty()) {
+    members.push_back({.id = options.node_id,
+                       .peer_address = PeerAddress(options),
+                       .address = ClientAddress(options)});
+  }
+  return members;
+}
+
+std::vector<std::string> CheckGroupOptions(const Options& o) {
+  std::vector<std::string> problems;
+  auto check = [&problems](const Status& s) {
+    if (!s.ok()) problems.push_back(s.message());
+  };
+  const bool tls = !o.tls.empty();
+  if (!o.peer_listen.empty()) check(net::CheckListenAddress("peer_listen", o.peer_listen, tls));
+  if (!o.peer_address.empty()) check(net::CheckDialAddress("peer_address", o.peer_address));
+  if (!o.address.empty()) check(net::CheckDialAddress("address", o.address));
+  if (o.bootstrap && o.join) {
+    problems.push_back(
+        "bootstrap and join: give one of them; bootstrap makes a new group, join a "
+        "further member of one that is there");
+  }
+  if ((o.join || o.members.size() > 1) && o.peer_listen.empty()) {
+    problems.push_back(
+        "peer_listen is empty: the members of a group need it to reach each other, "
+        "such as 127.0.0.1:7401");
+  }
+  if ((o.join || (o.bootstrap && o.members.size() > 1)) && o.cluster_uuid.empty()) {
+    problems.push_back(
+        "cluster_uuid is empty: all members of a group are given the same; make one "
+        "with uuidgen, or take it from assentctl status where the group is there");
+  }
+  std::set<uint64_t> ids;
+  for (const std::string& text : o.members) {
+    Result<txlog::Member> member = ParseFirstMember(text);
+    check(member.status());
+    if (member.ok() && !ids.insert(member->id).second) {
+      problems.push_back("members: id " + std::to_string(member->id) + " stands there twice");
+    }
+  }
+  if (o.bootstrap && !o.members.empty() && !ids.contains(o.node_id)) {
+    problems.push_back("members does not list node_id = " + std::to_string(o.node_id) +
+                       ": list it, or use --join to make it a later member");
+  }
+  return problems;
+}
+
+}  // namespace assent::coordinator
