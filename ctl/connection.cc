@@ -3,9 +3,9 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "base/net/address.h"
 #include "base/rpc/connect_hint.h"
 #include "base/rpc/status.h"
 
@@ -14,23 +14,26 @@ namespace {
 
 constexpr uint32_t kPageMax = 1000;  // ListRequest.limit.
 
-Status CheckEndpoint(const std::string& endpoint) {
-  if (endpoint.starts_with("unix:") && endpoint.size() > 5) return Ok();
-  size_t colon = endpoint.rfind(':');
-  if (colon != std::string::npos && colon > 0) {
-    int port = 0;
-    const char* end = endpoint.data() + endpoint.size();
-    auto parsed = std::from_chars(endpoint.data() + colon + 1, end, port);
-    if (parsed.ec == std::errc() && parsed.ptr == end && port >= 1 && port <= 65535) return Ok();
+// How often a call follows a word of who leads: a group that is electing may contradict itself.
+constexpr int kHintsMax = 4;
+
+Result<std::vector<std::string>> SplitEndpoints(const std::string& text) {
+  std::vector<std::string> endpoints;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    endpoints.push_back(text.substr(begin, comma - begin));
+    begin = comma + 1;
+    const std::string& one = endpoints.back();
+    if (one.starts_with(net::kUnixScheme) && one.size() > net::kUnixScheme.size()) continue;
+    if (Status s = net::CheckDialAddress("endpoint", one); !s.ok()) return s;
   }
-  return InvalidArgument("endpoint '" + endpoint +
-                         "' is not of the form host:port, such as 127.0.0.1:7400");
+  return endpoints;
 }
 
 // Adds who was asked and what to do about it.
-Status Explain(const ConnectionOptions& options, const Status& status,
+Status Explain(const ConnectionOptions& options, const std::string& endpoint, const Status& status,
                const v1::ErrorDetail& detail) {
-  std::string who = "coordinator " + options.endpoint;
+  std::string who = "coordinator " + endpoint;
   if (detail.reason() == v1::REASON_NOT_LEADER) {
     return {status.code(),
             who + " does not lead: " + status.message() +
@@ -56,40 +59,69 @@ Status Explain(const ConnectionOptions& options, const Status& status,
 
 }  // namespace
 
-Connection::Connection(ConnectionOptions options, const std::shared_ptr<grpc::Channel>& channel)
-    : options_(std::move(options)),
-      transactions_(v1::TransactionService::NewStub(channel)),
-      admin_(v1::AdminService::NewStub(channel)) {}
+Connection::Connection(ConnectionOptions options,
+                       std::shared_ptr<grpc::ChannelCredentials> credentials)
+    : options_(std::move(options)), credentials_(std::move(credentials)) {}
 
 Result<Connection> Connection::Make(const ConnectionOptions& options) {
-  if (Status status = CheckEndpoint(options.endpoint); !status.ok()) return status;
+  Result<std::vector<std::string>> endpoints = SplitEndpoints(options.endpoint);
+  if (!endpoints.ok()) return endpoints.status();
   auto credentials = rpc::ChannelCredentials(options.tls);
   if (!credentials.ok()) return credentials.status();
+  Connection connection(options, std::move(*credentials));
+  for (const std::string& endpoint : *endpoints) connection.Find(endpoint);
+  return connection;
+}
+
+size_t Connection::Find(const std::string& endpoint) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].endpoint == endpoint) return i;
+  }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  if (!options.tls_server_name.empty()) {
-    arguments.SetSslTargetNameOverride(options.tls_server_name);
+  if (!options_.tls_server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options_.tls_server_name);
   }
-  if (options.endpoint.starts_with("unix:")) *credentials = grpc::InsecureChannelCredentials();
-  return Connection(options, grpc::CreateCustomChannel(options.endpoint, *credentials, arguments));
+  const auto channel = grpc::CreateCustomChannel(
+      endpoint,
+      endpoint.starts_with(net::kUnixScheme) ? grpc::InsecureChannelCredentials() : credentials_,
+      arguments);
+  nodes_.push_back(
+      {endpoint, v1::TransactionService::NewStub(channel), v1::AdminService::NewStub(channel)});
+  return nodes_.size() - 1;
 }
 
 template <typename Stub, typename Request, typename Reply>
-Status Connection::Call(Stub& stub,
-                        grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-                        const Request& request, Reply* reply) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
-  grpc::Status answer = (stub.*method)(&context, request, reply);
-  v1::ErrorDetail detail;
-  Status status = rpc::FromGrpc(answer, &detail);
-  return status.ok() ? status : Explain(options_, status, detail);
+Status Connection::Call(Method<Stub, Request, Reply> method, const Request& request, Reply* reply,
+                        std::chrono::milliseconds more) {
+  size_t others = nodes_.size() - 1;
+  int hints = kHintsMax;
+  for (;;) {
+    const Node& node = nodes_[current_];
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + options_.timeout + more);
+    Stub& stub = node.Get(static_cast<const Stub*>(nullptr));
+    reply->Clear();
+    const grpc::Status answer = (stub.*method)(&context, request, reply);
+    v1::ErrorDetail detail;
+    Status status = rpc::FromGrpc(answer, &detail);
+    if (status.ok()) return status;
+    if (detail.reason() == v1::REASON_NOT_LEADER && !detail.leader().empty() && hints-- > 0) {
+      current_ = Find(detail.leader());
+      continue;
+    }
+    // A call that may have reached its node is not repeated elsewhere.
+    const bool elsewhere =
+        detail.reason() == v1::REASON_NOT_LEADER || rpc::NeverConnected(answer.error_message());
+    if (!elsewhere || others == 0) return Explain(options_, node.endpoint, status, detail);
+    --others;
+    current_ = (current_ + 1) % nodes_.size();
+  }
 }
 
 Result<v1::GetStatusReply> Connection::GetStatus() {
   v1::GetStatusReply reply;
-  Status status =
-      Call(*admin_, &v1::AdminService::StubInterface::GetStatus, v1::GetStatusRequest(), &reply);
+  Status status = Call(&Admin::GetStatus, v1::GetStatusRequest(), &reply);
   if (!status.ok()) return status;
   return reply;
 }
@@ -103,8 +135,7 @@ Result<v1::ListReply> Connection::List(const std::vector<v1::State>& states, uin
     for (v1::State state : states) request.add_states(state);
     if (have > 0) request.set_after(all.transactions(all.transactions_size() - 1).gtrid());
     v1::ListReply page;
-    Status status =
-        Call(*transactions_, &v1::TransactionService::StubInterface::List, request, &page);
+    Status status = Call(&Transactions::List, request, &page);
     if (!status.ok()) return status;
     all.set_more(page.more());
     bool empty = page.transactions().empty();
@@ -121,8 +152,7 @@ Result<v1::Transaction> Connection::Get(const std::string& gtrid) {
   v1::GetRequest request;
   request.set_gtrid(gtrid);
   v1::GetReply reply;
-  Status status =
-      Call(*transactions_, &v1::TransactionService::StubInterface::Get, request, &reply);
+  Status status = Call(&Transactions::Get, request, &reply);
   if (!status.ok()) return status;
   return reply.transaction();
 }
@@ -131,7 +161,50 @@ Status Connection::Forget(const std::string& gtrid) {
   v1::ForgetRequest request;
   request.set_gtrid(gtrid);
   v1::ForgetReply reply;
-  return Call(*admin_, &v1::AdminService::StubInterface::Forget, request, &reply);
+  return Call(&Admin::Forget, request, &reply);
+}
+
+Result<v1::ListMembersReply> Connection::ListMembers() {
+  v1::ListMembersReply reply;
+  if (Status s = Call(&Admin::ListMembers, v1::ListMembersRequest(), &reply); !s.ok()) return s;
+  if (reply.node() == reply.leader()) return reply;
+  // Only the leader knows how far each member is.
+  for (const v1::Member& member : reply.members()) {
+    if (!member.leader() || member.address().empty()) continue;
+    const size_t asked = std::exchange(current_, Find(member.address()));
+    v1::ListMembersReply of_leader;
+    if (Call(&Admin::ListMembers, v1::ListMembersRequest(), &of_leader).ok()) return of_leader;
+    current_ = asked;
+    break;
+  }
+  return reply;
+}
+
+Status Connection::AddMember(const v1::AddMemberRequest& request) {
+  v1::AddMemberReply reply;
+  return Call(&Admin::AddMember, request, &reply);
+}
+
+Status Connection::PromoteMember(uint64_t id) {
+  v1::PromoteMemberRequest request;
+  request.set_id(id);
+  v1::PromoteMemberReply reply;
+  return Call(&Admin::PromoteMember, request, &reply);
+}
+
+Status Connection::RemoveMember(uint64_t id) {
+  v1::RemoveMemberRequest request;
+  request.set_id(id);
+  v1::RemoveMemberReply reply;
+  return Call(&Admin::RemoveMember, request, &reply);
+}
+
+Status Connection::TransferLeadership(uint64_t to, std::chrono::milliseconds drain) {
+  v1::TransferLeadershipRequest request;
+  request.set_to(to);
+  request.set_drain_ms(static_cast<uint64_t>(drain.count()));
+  v1::TransferLeadershipReply reply;
+  return Call(&Admin::TransferLeadership, request, &reply, drain);
 }
 
 }  // namespace assent::ctl

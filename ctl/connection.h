@@ -1,10 +1,12 @@
-// One coordinator, asked once for each command.
+// The coordinators of a group: whoever of them can answer is asked.
 #pragma once
 
 #include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <grpcpp/security/credentials.h>
 
 #include "assent/v1/admin_service.grpc.pb.h"
 #include "assent/v1/transaction_service.grpc.pb.h"
@@ -14,6 +16,7 @@
 namespace assent::ctl {
 
 struct ConnectionOptions {
+  // One or more, host:port, with commas between.
   std::string endpoint = "127.0.0.1:7400";
   rpc::TlsFiles tls;            // Not for unix sockets.
   std::string tls_server_name;  // Empty: the host of the endpoint.
@@ -32,16 +35,42 @@ class Connection {
   Result<v1::Transaction> Get(const std::string& gtrid);
   Status Forget(const std::string& gtrid);
 
+  // From the leader if it can be reached, else from any node, with what that one knows.
+  Result<v1::ListMembersReply> ListMembers();
+  Status AddMember(const v1::AddMemberRequest& request);
+  Status PromoteMember(uint64_t id);
+  Status RemoveMember(uint64_t id);
+  Status TransferLeadership(uint64_t to, std::chrono::milliseconds drain);
+
+  // Who gave the last answer.
+  const std::string& answered_by() const { return nodes_[current_].endpoint; }
+
  private:
-  Connection(ConnectionOptions options, const std::shared_ptr<grpc::Channel>& channel);
+  using Transactions = v1::TransactionService::StubInterface;
+  using Admin = v1::AdminService::StubInterface;
+  struct Node {
+    std::string endpoint;
+    std::unique_ptr<Transactions> transactions;
+    std::unique_ptr<Admin> admin;
+
+    Transactions& Get(const Transactions*) const { return *transactions; }
+    Admin& Get(const Admin*) const { return *admin; }
+  };
   template <typename Stub, typename Request, typename Reply>
-  Status Call(Stub& stub,
-              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-              const Request& request, Reply* reply);
+  using Method = grpc::Status (Stub::*)(grpc::ClientContext*, const Request&, Reply*);
+
+  Connection(ConnectionOptions options, std::shared_ptr<grpc::ChannelCredentials> credentials);
+  size_t Find(const std::string& endpoint);
+  // Goes on to another node where this one can't be reached, or does not lead and the call needs a
+  // leader. `more`: how much longer than usual the answer may take.
+  template <typename Stub, typename Request, typename Reply>
+  Status Call(Method<Stub, Request, Reply> method, const Request& request, Reply* reply,
+              std::chrono::milliseconds more = {});
 
   ConnectionOptions options_;
-  std::unique_ptr<v1::TransactionService::StubInterface> transactions_;
-  std::unique_ptr<v1::AdminService::StubInterface> admin_;
+  std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  std::vector<Node> nodes_;
+  size_t current_ = 0;
 };
 
 }  // namespace assent::ctl

@@ -10,6 +10,7 @@
 #include "base/options.h"
 #include "ctl/certs_command.h"
 #include "ctl/connection.h"
+#include "ctl/member_command.h"
 #include "ctl/render.h"
 
 namespace assent::ctl {
@@ -23,6 +24,7 @@ struct Arguments {
   uint32_t limit = 100;
   std::string gtrid;
   CertsArguments certs;
+  MemberArguments member;
 };
 
 // "heuristic", "HEURISTIC" -> STATE_HEURISTIC.
@@ -52,8 +54,7 @@ int DoStatus(const Arguments& arguments, Connection& connection, std::ostream& o
              std::ostream& err) {
   auto status = connection.GetStatus();
   if (!status.ok()) return Fail(status.status(), err);
-  out << (arguments.json ? StatusJson(*status)
-                         : StatusText(*status, arguments.connection.endpoint));
+  out << (arguments.json ? StatusJson(*status) : StatusText(*status, connection.answered_by()));
   return status->heuristic_transactions() > 0 ? kExitNeedsOperator : kExitOk;
 }
 
@@ -99,13 +100,18 @@ int RunCommand(const CLI::App& app, Arguments& arguments, std::ostream& out, std
   if (app.got_subcommand("status")) return DoStatus(arguments, *connection, out, err);
   if (app.got_subcommand("list")) return DoList(arguments, *connection, out, err);
   if (app.got_subcommand("show")) return DoShow(arguments, *connection, out, err);
+  if (app.got_subcommand("member")) {
+    return RunMember(*app.get_subcommand("member"), arguments.member, arguments.json, *connection,
+                     out, err);
+  }
   return DoForget(arguments, *connection, out, err);
 }
 
 // Every option may stand before or behind the command.
 void Describe(CLI::App& app, Arguments& arguments) {
   app.set_version_flag("--version", "assentctl " + std::string(Version()));
-  app.add_option("--endpoint", arguments.connection.endpoint, "Coordinator, host:port")
+  app.add_option("--endpoint", arguments.connection.endpoint,
+                 "Coordinators, host:port, with commas between")
       ->envname("ASSENT_ENDPOINT")
       ->capture_default_str();
   app.add_option("--timeout-ms", arguments.timeout_ms, "Longest wait for an answer")
@@ -141,6 +147,7 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("forget", "Drop a heuristic transaction that has been settled by hand")
       ->add_option("gtrid", arguments.gtrid, "The transaction")
       ->required();
+  DescribeMember(app, arguments.member);
   DescribeCerts(app, arguments.certs);
 }
 

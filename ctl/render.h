@@ -23,6 +23,9 @@ std::string StatusText(const v1::GetStatusReply& status, const std::string& endp
 std::string ListText(const v1::ListReply& list);
 std::string TransactionText(const v1::Transaction& transaction);
 
+std::string MembersText(const v1::ListMembersReply& members);
+
+std::string MembersJson(const v1::ListMembersReply& members);
 std::string StatusJson(const v1::GetStatusReply& status);
 std::string ListJson(const v1::ListReply& list);
 std::string TransactionJson(const v1::Transaction& transaction);

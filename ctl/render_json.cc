@@ -106,4 +106,25 @@ std::string TransactionJson(const v1::Transaction& transaction) {
 
 std::string ForgetJson(std::string_view gtrid) { return Dump({{"forgotten", gtrid}}); }
 
+std::string MembersJson(const v1::ListMembersReply& members) {
+  Json object = {{"node", members.node()},
+                 {"term", members.term()},
+                 {"leader", members.leader()},
+                 {"last_index", members.last_index()},
+                 {"commit_index", members.commit_index()}};
+  const bool by_leader = members.node() == members.leader();
+  Json& rows = object["members"] = Json::array();
+  for (const v1::Member& member : members.members()) {
+    Json row = {{"id", member.id()},
+                {"peer_address", member.peer_address()},
+                {"address", member.address()},
+                {"voter", member.voter()},
+                {"leader", member.leader()}};
+    row["match_index"] = by_leader ? Json(member.match_index()) : Json(nullptr);
+    row["reachable"] = by_leader ? Json(member.reachable()) : Json(nullptr);
+    rows.push_back(std::move(row));
+  }
+  return Dump(object);
+}
+
 }  // namespace assent::ctl

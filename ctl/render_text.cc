@@ -186,4 +186,28 @@ std::string TransactionText(const v1::Transaction& transaction) {
   return text;
 }
 
+std::string MembersText(const v1::ListMembersReply& members) {
+  const bool by_leader = members.node() == members.leader();
+  std::vector<Cells> rows = {{"ID", "ROLE", "STATE", "MATCH", "PEER ADDRESS", "ADDRESS"}};
+  for (const v1::Member& member : members.members()) {
+    rows.push_back({std::to_string(member.id()),
+                    member.leader() ? "leader" : (member.voter() ? "voter" : "learner"),
+                    by_leader ? (member.reachable() ? "up" : "silent") : "-",
+                    by_leader ? std::to_string(member.match_index()) : "-",
+                    OrDash(member.peer_address()), OrDash(member.address())});
+  }
+  std::string text = Table(rows);
+  text += "\nterm " + std::to_string(members.term()) + ", last index " +
+          std::to_string(members.last_index()) + ", committed " +
+          std::to_string(members.commit_index()) + "\n";
+  if (!by_leader) {
+    text += "answered by node " + std::to_string(members.node()) +
+            ", which can't say how far the others are: " +
+            (members.leader() == 0 ? "it knows of no leader\n"
+                                   : "node " + std::to_string(members.leader()) +
+                                         ", which leads, can't be reached\n");
+  }
+  return text;
+}
+
 }  // namespace assent::ctl

@@ -2,10 +2,14 @@
 
 namespace assent::rpc {
 
+bool NeverConnected(std::string_view grpc_message) {
+  return grpc_message.find("failed to connect to all addresses") != grpc_message.npos;
+}
+
 std::string ConnectHint(std::string_view grpc_message) {
   auto says = [&](std::string_view words) { return grpc_message.find(words) != words.npos; };
   // Connections that broke later have other causes.
-  if (!says("failed to connect to all addresses")) return "";
+  if (!NeverConnected(grpc_message)) return "";
   if (says("wrong version number") || says("WRONG_VERSION_NUMBER")) {
     return ": the server there speaks no TLS, but we do; give TLS files to both or to none";
   }

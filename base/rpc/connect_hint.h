@@ -11,4 +11,8 @@ namespace assent::rpc {
 // a certificate just closes the connection: only its own log knows why.
 std::string ConnectHint(std::string_view grpc_message);
 
+// Whether the message of an UNAVAILABLE status says that the call never left: it may be made again,
+// here or elsewhere.
+bool NeverConnected(std::string_view grpc_message);
+
 }  // namespace assent::rpc

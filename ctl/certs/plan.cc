@@ -158,6 +158,9 @@ Result<Plan> PlanCertificate(const Request& request, const Validity& authority, 
   if (plan.role == Role::kAgent && plan.hosts.empty()) {
     plan.hosts = {"localhost", "127.0.0.1", "::1"};
   }
+  if (plan.role == Role::kNode && std::count(plan.hosts.begin(), plan.hosts.end(), kAnyNode) == 0) {
+    plan.hosts.push_back(kAnyNode);
+  }
   plan.validity = {std::max(now - kClockSkew, authority.not_before), now + request.days};
   return plan;
 }

@@ -71,7 +71,7 @@ TEST_F(CertsCommandTest, MakesAnAuthorityAndACertificateOfEachRole) {
     EXPECT_EQ(all[i]["state"], "VALID");
     EXPECT_EQ(all[i]["issuer"], all[0]["subject"]);
   }
-  EXPECT_EQ(all[1]["hosts"], json({"n.example", "10.0.0.1", "::1"}));
+  EXPECT_EQ(all[1]["hosts"], json({"n.example", "10.0.0.1", "::1", "assent-node"}));
   EXPECT_GE(all[1]["days_left"], 364);
   EXPECT_LE(all[2]["days_left"], 90);
 }

@@ -89,6 +89,7 @@ class FakeTransactions final : public v1::TransactionService::Service {
  public:
   std::vector<v1::Transaction> all = {Committing(), Heuristic(), AbortedOne()};
   bool not_leader = false;
+  std::string leader;  // The hint that comes with it.
   bool hang = false;
 
   grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request,
@@ -108,7 +109,7 @@ class FakeTransactions final : public v1::TransactionService::Service {
     if (not_leader) {
       v1::ErrorDetail detail;
       detail.set_reason(v1::REASON_NOT_LEADER);
-      detail.set_leader("10.0.0.2:7400");
+      detail.set_leader(leader);
       return rpc::ToGrpc(Unavailable("node-1 follows"), detail);
     }
     for (const v1::Transaction& transaction : all) {
@@ -341,9 +342,27 @@ TEST_F(CtlTest, SilentCoordinatorIsNotWaitedForLongerThanAsked) {
   EXPECT_THAT(ran.err, HasSubstr("did not answer within 100 ms"));
 }
 
-TEST_F(CtlTest, FollowerNamesItsLeader) {
+TEST_F(CtlTest, AFollowerWithoutALeaderIsNamed) {
   transactions_.not_leader = true;
-  EXPECT_THAT(Ctl({"list"}).err, HasSubstr("--endpoint 10.0.0.2:7400"));
+  EXPECT_THAT(Ctl({"list"}).err, HasSubstr("HOST:PORT does not lead: node-1 follows"));
+}
+
+TEST_F(CtlTest, ALeaderThatIsNotThereIsNamed) {
+  transactions_.not_leader = true;
+  transactions_.leader = "127.0.0.1:1";
+  EXPECT_THAT(Ctl({"list"}).err, HasSubstr("coordinator 127.0.0.1:1 can't be reached"));
+}
+
+TEST_F(CtlTest, ALeaderInACircleIsNotFollowedForEver) {
+  transactions_.not_leader = true;
+  transactions_.leader = endpoint_;
+  EXPECT_THAT(Ctl({"list"}).err, HasSubstr("does not lead"));
+}
+
+TEST_F(CtlTest, AnotherNodeIsAskedWhereOneCantBeReached) {
+  Ran ran = Ctl({"--endpoint", "127.0.0.1:1," + endpoint_, "status"});
+  EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("node-1 at HOST:PORT"));
 }
 
 TEST_F(CtlTest, WrongUsageIsExitCodeTwoAndNamesTheValue) {

@@ -38,7 +38,7 @@ Plan PlanOf(Request request) {
 TEST(PlanTest, NodesAndAgentsServeAndDialAndClientsOnlyDial) {
   Plan node = PlanOf({.role = Role::kNode, .name = "node1", .hosts = {"n.example", "10.0.0.1"}});
   EXPECT_EQ(ValueOf(node, "extendedKeyUsage"), "serverAuth,clientAuth");
-  EXPECT_EQ(ValueOf(node, "subjectAltName"), "DNS:n.example,IP:10.0.0.1");
+  EXPECT_EQ(ValueOf(node, "subjectAltName"), "DNS:n.example,IP:10.0.0.1,DNS:assent-node");
   Plan agent = PlanOf({.role = Role::kAgent, .name = "orders-1", .hosts = {}});
   EXPECT_EQ(ValueOf(agent, "extendedKeyUsage"), "serverAuth,clientAuth");
   EXPECT_EQ(ValueOf(agent, "subjectAltName"), "DNS:localhost,IP:127.0.0.1,IP:::1");
@@ -61,7 +61,7 @@ TEST(PlanTest, AnAuthoritySignsCertificatesOfTenYears) {
 
 TEST(PlanTest, HostsAreTakenOnceEach) {
   Plan plan = PlanOf({.role = Role::kNode, .name = "n", .hosts = {"b", "::1", "b", "a"}});
-  EXPECT_THAT(plan.hosts, ElementsAre("b", "::1", "a"));
+  EXPECT_THAT(plan.hosts, ElementsAre("b", "::1", "a", "assent-node"));
 }
 
 TEST(PlanTest, BadInputIsNamedWithItsRemedy) {

@@ -104,10 +104,12 @@ TEST_F(StoreTest, ARenewalKeepsTheHostsAndChangesTheKey) {
   EXPECT_EQ(ModeOf(File("one.key")), 0600u);
   auto shown = Show(File("one.pem"));
   ASSERT_TRUE(shown.ok()) << shown.status().ToString();
-  EXPECT_THAT(shown->at(0).certificates.at(0).hosts, ElementsAre("h.example", "10.0.0.1"));
+  EXPECT_THAT(shown->at(0).certificates.at(0).hosts,
+              ElementsAre("h.example", "10.0.0.1", "assent-node"));
   EXPECT_EQ(shown->at(0).certificates.at(0).validity.not_after, kNow + Days(9));
   ASSERT_TRUE(Issued({Role::kNode, "one", {"new.example"}}, true).ok());
-  EXPECT_THAT(Show(File("one.pem"))->at(0).certificates.at(0).hosts, ElementsAre("new.example"));
+  EXPECT_THAT(Show(File("one.pem"))->at(0).certificates.at(0).hosts,
+              ElementsAre("new.example", "assent-node"));
   EXPECT_THAT(Names(), ElementsAre("ca.key", "ca.pem", "one.key", "one.pem"));
 }
 

@@ -163,7 +163,7 @@ TEST_F(X509Test, FactsAreThoseOfThePlan) {
   EXPECT_EQ(all[0].issuer, all[1].subject);
   EXPECT_EQ(all[0].name, "node1");
   EXPECT_EQ(all[0].role, Role::kNode);
-  EXPECT_THAT(all[0].hosts, ElementsAre("node1.example", "10.0.0.1", "::1"));
+  EXPECT_THAT(all[0].hosts, ElementsAre("node1.example", "10.0.0.1", "::1", "assent-node"));
   EXPECT_LE(all[0].validity.not_after - Now(), Days(7));
   EXPECT_GT(all[0].validity.not_after - Now(), Days(7) - std::chrono::minutes(5));
   EXPECT_EQ(all[1].role, Role::kAuthority);
