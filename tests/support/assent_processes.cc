@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/random.h"
+
 namespace assent::test_support {
 namespace {
 
@@ -134,32 +136,71 @@ bool ServerProcess::Logged(const std::string& event) const {
   return false;
 }
 
-AssentdProcess::AssentdProcess(const TempDir& dir, const AssentdOptions& options)
-    : ServerProcess(options.name, dir, Program(options.bin_dir, "assentd")),
+AssentdProcess::AssentdProcess(const TempDir& dir, const AssentdOptions& options, std::string name,
+                               int node_id)
+    : ServerProcess(name, dir, Program(options.bin_dir, "assentd")),
       port_(PickFreePort()),
       http_port_(PickFreePort()),
-      data_dir_(dir.File(options.name + ".data")) {}
+      peer_port_(PickFreePort()),
+      data_dir_(dir.File(name + ".data")),
+      node_id_(node_id) {}
+
+Status AssentdProcess::Prepare(const TempDir& dir, const AssentdOptions& options, const Toml& group,
+                               const std::string& first) {
+  if (Status made = dir.MakeDir(name() + ".data"); !made.ok()) return made;
+  Toml settings = {
+      {"cluster", TomlString(options.cluster)},     {"node_id", std::to_string(node_id_)},
+      {"data_dir", TomlString(data_dir_)},          {"listen", TomlString(endpoint())},
+      {"http_listen", TomlString(http_endpoint())},
+  };
+  Overlay(group, &settings);
+  Overlay(options.settings, &settings);
+  if (Status written = WriteConfig(ToText(settings)); !written.ok()) return written;
+  auto ran = RunWith({"--config", config_file(), first});
+  if (!ran.ok()) return ran.status();
+  if (ran->status.ok()) return Ok();
+  return Internal("assentd " + first + " failed with " + ran->status.ToString() + ": " +
+                  ran->output);
+}
 
 Result<std::unique_ptr<AssentdProcess>> AssentdProcess::Create(const TempDir& dir,
                                                                const AssentdOptions& options) {
-  std::unique_ptr<AssentdProcess> process(new AssentdProcess(dir, options));
-  Status made = dir.MakeDir(options.name + ".data");
-  if (!made.ok()) return made;
-  Toml settings = {
-      {"cluster", TomlString(options.cluster)},
-      {"data_dir", TomlString(process->data_dir_)},
-      {"listen", TomlString(process->endpoint())},
-      {"http_listen", TomlString(process->http_endpoint())},
-  };
-  Overlay(options.settings, &settings);
-  if (Status written = process->WriteConfig(ToText(settings)); !written.ok()) return written;
-  auto bootstrap = process->RunWith({"--config", process->config_file(), "--bootstrap"});
-  if (!bootstrap.ok()) return bootstrap.status();
-  if (!bootstrap->status.ok()) {
-    return Internal("assentd --bootstrap failed with " + bootstrap->status.ToString() + ": " +
-                    bootstrap->output);
-  }
+  std::unique_ptr<AssentdProcess> process(new AssentdProcess(dir, options, options.name, 1));
+  if (Status s = process->Prepare(dir, options, {}, "--bootstrap"); !s.ok()) return s;
   return process;
+}
+
+Result<std::vector<std::unique_ptr<AssentdProcess>>> AssentdProcess::CreateGroup(
+    const TempDir& dir, const AssentdOptions& options, int count) {
+  const std::string uuid = RandomUuid();
+  std::vector<std::unique_ptr<AssentdProcess>> group;
+  std::string members;
+  for (int id = 1; id <= count; ++id) {
+    const std::string name = options.name + std::to_string(id);
+    group.emplace_back(new AssentdProcess(dir, options, name, id));
+    group.back()->cluster_uuid_ = uuid;
+    members += (members.empty() ? "" : ", ") +
+               TomlString(std::to_string(id) + "=" + group.back()->peer_endpoint() + "," +
+                          group.back()->endpoint());
+  }
+  for (auto& node : group) {
+    const Toml settings = {{"peer_listen", TomlString(node->peer_endpoint())},
+                           {"members", "[" + members + "]"},
+                           {"cluster_uuid", TomlString(uuid)}};
+    if (Status s = node->Prepare(dir, options, settings, "--bootstrap"); !s.ok()) return s;
+  }
+  return group;
+}
+
+Result<std::unique_ptr<AssentdProcess>> AssentdProcess::CreateJoining(
+    const TempDir& dir, const AssentdOptions& options, int node_id, const AssentdProcess& member) {
+  const std::string name = options.name + std::to_string(node_id);
+  std::unique_ptr<AssentdProcess> node(new AssentdProcess(dir, options, name, node_id));
+  node->cluster_uuid_ = member.cluster_uuid_;
+  const Toml settings = {{"peer_listen", TomlString(node->peer_endpoint())},
+                         {"cluster_uuid", TomlString(node->cluster_uuid_)}};
+  if (Status s = node->Prepare(dir, options, settings, "--join"); !s.ok()) return s;
+  return node;
 }
 
 AgentProcess::AgentProcess(const TempDir& dir, const AgentOptions& options)

@@ -82,23 +82,41 @@ struct AssentdOptions {
   std::string bin_dir;  // Empty: OwnBinDir().
 };
 
-// A coordinator of one node, on a port and a data directory of its own that last as long as it.
+// A coordinator's node, on ports and a data directory of its own that last as long as it.
 class AssentdProcess final : public ServerProcess {
  public:
-  // Writes the config and bootstraps the data directory; does not start it.
+  // A group of one. Writes the config and bootstraps the data directory; does not start it.
   static Result<std::unique_ptr<AssentdProcess>> Create(const TempDir& dir,
                                                         const AssentdOptions& options);
+  // A group of `count`, with numbers behind options.name, from 1 as their node ids.
+  static Result<std::vector<std::unique_ptr<AssentdProcess>>> CreateGroup(
+      const TempDir& dir, const AssentdOptions& options, int count);
+  // A node that is to join the group of `member`; its data directory is made with --join.
+  static Result<std::unique_ptr<AssentdProcess>> CreateJoining(const TempDir& dir,
+                                                               const AssentdOptions& options,
+                                                               int node_id,
+                                                               const AssentdProcess& member);
+
   std::string endpoint() const { return "127.0.0.1:" + std::to_string(port_); }
   // Of /metrics and /healthz.
   std::string http_endpoint() const { return "127.0.0.1:" + std::to_string(http_port_); }
+  // For the other nodes of its group.
+  std::string peer_endpoint() const { return "127.0.0.1:" + std::to_string(peer_port_); }
   const std::string& data_dir() const { return data_dir_; }
+  int node_id() const { return node_id_; }
 
  private:
-  AssentdProcess(const TempDir& dir, const AssentdOptions& options);
+  AssentdProcess(const TempDir& dir, const AssentdOptions& options, std::string name, int node_id);
+  // `first`: "--bootstrap" or "--join".
+  Status Prepare(const TempDir& dir, const AssentdOptions& options, const Toml& group,
+                 const std::string& first);
 
   const uint16_t port_;
   const uint16_t http_port_;
+  const uint16_t peer_port_;
   const std::string data_dir_;
+  const int node_id_;
+  std::string cluster_uuid_;  // Of a group of several.
 };
 
 struct AgentOptions {

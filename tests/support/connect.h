@@ -15,7 +15,7 @@ inline client::TlsOptions TlsOf(const TlsPaths& paths) {
 
 inline client::ClientOptions ToCoordinator(const Deployment& house) {
   client::ClientOptions options;
-  options.endpoints = {house.coordinator().endpoint()};
+  options.endpoints = house.endpoints();
   options.tls = TlsOf(house.client_tls());
   return options;
 }

@@ -10,12 +10,12 @@ namespace {
 
 constexpr std::chrono::seconds kServingTimeout{30};
 
-AgentOptions MakeAgentOptions(const DeploymentOptions& options, const AssentdProcess& coordinator,
-                              const std::string& name, const std::string& kind,
-                              const adapters::ConnectOptions& connect) {
+AgentOptions MakeAgentOptions(const DeploymentOptions& options,
+                              const std::vector<std::string>& coordinators, const std::string& name,
+                              const std::string& kind, const adapters::ConnectOptions& connect) {
   AgentOptions agent;
   agent.name = name;
-  agent.coordinators = {coordinator.endpoint()};
+  agent.coordinators = coordinators;
   agent.resources = {{kind, connect, {}}};
   agent.settings = options.agent_settings;
   if (options.tls) agent.settings.merge(TlsSettings(PathsOf(TestCertificates(), "agent")));
@@ -56,20 +56,28 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
     made->client_tls_ = PathsOf(TestCertificates(), "client");
   }
   assentd.bin_dir = options.bin_dir;
-  auto coordinator = AssentdProcess::Create(made->dir_, assentd);
-  if (!coordinator.ok()) return coordinator.status();
-  made->coordinator_ = std::move(*coordinator);
-  if (Status started = made->coordinator_->Start(); !started.ok()) return started;
+  if (options.coordinators == 1) {
+    auto coordinator = AssentdProcess::Create(made->dir_, assentd);
+    if (!coordinator.ok()) return coordinator.status();
+    made->coordinators_.push_back(std::move(*coordinator));
+  } else {
+    auto group = AssentdProcess::CreateGroup(made->dir_, assentd, options.coordinators);
+    if (!group.ok()) return group.status();
+    made->coordinators_ = std::move(*group);
+  }
+  for (auto& coordinator : made->coordinators_) {
+    if (Status started = coordinator->Start(); !started.ok()) return started;
+  }
 
   auto postgres_agent = AgentProcess::Create(
-      made->dir_, MakeAgentOptions(options, *made->coordinator_, "agent-pg", "postgresql",
+      made->dir_, MakeAgentOptions(options, made->endpoints(), "agent-pg", "postgresql",
                                    made->postgres_->ConnectOptions(kCluster, kPostgresResource)));
   if (!postgres_agent.ok()) return postgres_agent.status();
   made->postgres_agent_ = std::move(*postgres_agent);
   if (Status started = made->postgres_agent_->Start(); !started.ok()) return started;
 
   auto mariadb_agent = AgentProcess::Create(
-      made->dir_, MakeAgentOptions(options, *made->coordinator_, "agent-my", "mysql",
+      made->dir_, MakeAgentOptions(options, made->endpoints(), "agent-my", "mysql",
                                    made->mariadb_->ConnectOptions(kCluster, kMariadbResource)));
   if (!mariadb_agent.ok()) return mariadb_agent.status();
   made->mariadb_agent_ = std::move(*mariadb_agent);
@@ -78,6 +86,12 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
     if (Status serving = WaitServing(*agent); !serving.ok()) return serving;
   }
   return made;
+}
+
+std::vector<std::string> Deployment::endpoints() const {
+  std::vector<std::string> endpoints;
+  for (const auto& coordinator : coordinators_) endpoints.push_back(coordinator->endpoint());
+  return endpoints;
 }
 
 Result<int> Deployment::PreparedBranches() const {

@@ -1,4 +1,4 @@
-// The smallest whole house: PostgreSQL, MariaDB (or MySQL in its place), one coordinator, one agent
+// The smallest whole house: PostgreSQL, MariaDB (or MySQL in its place), coordinators, one agent
 // for each database. What quickstart, chaos and bench run on.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "tests/support/assent_processes.h"
@@ -21,6 +22,7 @@ struct DeploymentOptions {
   PostgresOptions postgres;
   // Makes what stands in the place of MariaDB. Empty: MariaDB.
   std::function<Result<std::unique_ptr<Mysqld>>()> in_place_of_mariadb;
+  int coordinators = 1;
   Toml coordinator_settings;
   Toml agent_settings;
   // Mutual TLS at every port, with TestCertificates().
@@ -43,10 +45,14 @@ class Deployment {
   Mysqld& mariadb() { return *mariadb_; }
   const PostgresServer& postgres() const { return *postgres_; }
   const Mysqld& mariadb() const { return *mariadb_; }
-  AssentdProcess& coordinator() { return *coordinator_; }
+  // The only one, or the first.
+  AssentdProcess& coordinator() { return *coordinators_.front(); }
   AgentProcess& postgres_agent() { return *postgres_agent_; }
   AgentProcess& mariadb_agent() { return *mariadb_agent_; }
-  const AssentdProcess& coordinator() const { return *coordinator_; }
+  const AssentdProcess& coordinator() const { return *coordinators_.front(); }
+  std::vector<std::unique_ptr<AssentdProcess>>& coordinators() { return coordinators_; }
+  // Of all coordinators, for clients.
+  std::vector<std::string> endpoints() const;
   const AgentProcess& postgres_agent() const { return *postgres_agent_; }
   const AgentProcess& mariadb_agent() const { return *mariadb_agent_; }
 
@@ -66,12 +72,12 @@ class Deployment {
  private:
   Deployment() = default;
 
-  // Destroyed in reverse order: agents, coordinator, databases.
+  // Destroyed in reverse order: agents, coordinators, databases.
   TempDir dir_;
   TlsPaths client_tls_;
   std::unique_ptr<PostgresServer> postgres_;
   std::unique_ptr<Mysqld> mariadb_;
-  std::unique_ptr<AssentdProcess> coordinator_;
+  std::vector<std::unique_ptr<AssentdProcess>> coordinators_;
   std::unique_ptr<AgentProcess> postgres_agent_;
   std::unique_ptr<AgentProcess> mariadb_agent_;
 };

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -17,6 +18,7 @@
 
 #include "tests/support/bank.h"
 #include "tests/support/deployment.h"
+#include "tests/support/leader.h"
 
 namespace assent::test_support {
 namespace {
@@ -27,6 +29,7 @@ using Time = std::chrono::steady_clock;
 
 struct Options {
   int seconds = 20;
+  int coordinators = 3;
   int concurrency = 8;
   bool keep = false;
   bool no_faults = false;
@@ -39,6 +42,7 @@ constexpr int kSecondsPerRound = 30;
 // Together with the start and the default run these stay below the promised 90 seconds.
 constexpr seconds kAskingMax{25};
 constexpr seconds kInDoubtMax{20};
+constexpr seconds kLeaderMax{10};
 
 volatile std::sig_atomic_t g_interrupted = 0;
 void OnSignal(int) { g_interrupted = 1; }
@@ -105,9 +109,16 @@ struct Fault {
 };
 
 std::vector<Fault> Faults(Deployment* house) {
+  // Whoever leads when the fault comes.
+  auto killed = std::make_shared<AssentdProcess*>(nullptr);
   return {
-      {"the coordinator", [house] { house->coordinator().Kill9(); },
-       [house] { return house->coordinator().Start(); }},
+      {house->coordinators().size() == 1 ? "the coordinator" : "the coordinator that leads",
+       [house, killed] {
+         AssentdProcess* leader = WaitLeader(house->coordinators(), kLeaderMax);
+         *killed = leader == nullptr ? &house->coordinator() : leader;
+         (*killed)->Kill9();
+       },
+       [killed] { return (*killed)->Start(); }},
       {"PostgreSQL's agent", [house] { house->postgres_agent().Kill9(); },
        [house] { return house->postgres_agent().Start(); }},
       {"MariaDB's agent", [house] { house->mariadb_agent().Kill9(); },
@@ -152,20 +163,25 @@ Result<int> RunFaults(const Options& options, Deployment* house, Progress* progr
   return count;
 }
 
+std::string Joined(const std::vector<std::string>& endpoints) {
+  std::string all;
+  for (const std::string& endpoint : endpoints) all += (all.empty() ? "" : ",") + endpoint;
+  return all;
+}
+
 void PrintWays(const Deployment& house) {
   std::printf(
       "\nIt goes on running. To look at it:\n"
       "  PostgreSQL   %s/psql %s\n"
       "  MariaDB      %s\n"
-      "  coordinator  %s/assentctl --endpoint %s status\n"
+      "  coordinators %s/assentctl --endpoint %s status\n"
       "  agents       %s (PostgreSQL, resource %s), %s (MariaDB, resource %s)\n"
       "  logs         %s\n"
       "Ctrl-C stops and removes all of it.\n\n",
       PostgresServer::BinDir().c_str(), house.postgres().Url().c_str(),
-      house.mariadb().CommandLine().c_str(), OwnBinDir().c_str(),
-      house.coordinator().endpoint().c_str(), house.postgres_agent().endpoint().c_str(),
-      Deployment::kPostgresResource, house.mariadb_agent().endpoint().c_str(),
-      Deployment::kMariadbResource, house.dir().c_str());
+      house.mariadb().CommandLine().c_str(), OwnBinDir().c_str(), Joined(house.endpoints()).c_str(),
+      house.postgres_agent().endpoint().c_str(), Deployment::kPostgresResource,
+      house.mariadb_agent().endpoint().c_str(), Deployment::kMariadbResource, house.dir().c_str());
 }
 
 void PrintDetails(const BankReport& report) {
@@ -202,9 +218,12 @@ int Fail(const std::string& what) {
 }
 
 int RunQuickstart(const Options& options) {
-  std::printf("Starting a PostgreSQL, a MariaDB, a coordinator and two agents ...\n");
+  std::printf("Starting a PostgreSQL, a MariaDB, %d coordinator%s and two agents ...\n",
+              options.coordinators, options.coordinators == 1 ? "" : "s");
   std::fflush(stdout);
-  auto house = Deployment::Start();
+  DeploymentOptions house_options;
+  house_options.coordinators = options.coordinators;
+  auto house = Deployment::Start(house_options);
   if (!house.ok()) return Fail("can't start: " + house.status().message());
 
   BankOptions bank_options;
@@ -252,6 +271,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 86'400));
   app.add_option("--concurrency", options.concurrency, "Clients at work at once (default 8)")
       ->check(CLI::Range(1, 100));
+  app.add_option("--coordinators", options.coordinators,
+                 "Nodes in the group that decides (default 3)")
+      ->check(CLI::IsMember({1, 3, 5}));
   app.add_flag("--keep", options.keep, "Leave it running, and print how to connect");
   app.add_flag("--no-faults", options.no_faults, "Kill nothing");
   try {
