@@ -32,6 +32,11 @@ class RaftNode {
   RaftNode(txlog::raft::Options options, txlog::raft::SnapshotMeta first, RaftChecker& checker,
            Hooks hooks);
 
+  // What an earlier life left on the disk. Before Start.
+  void Preload(txlog::raft::HardState hard_state, std::vector<txlog::raft::Entry> log) {
+    hard_state_ = hard_state;
+    disk_log_.entries = std::move(log);
+  }
   // From what the disk holds.
   void Start(uint64_t seed);
   // The first `writes_kept` of the writes that were not forced have reached the disk all the same.
