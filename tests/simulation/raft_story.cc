@@ -13,7 +13,6 @@ using namespace txlog::raft;  // NOLINT
 using txlog::Term;
 
 namespace {
-constexpr int kRounds = 250;
 constexpr uint32_t kElectionTicks = 10;
 constexpr uint64_t kFaultKinds = 7;
 }  // namespace
@@ -93,6 +92,18 @@ RaftStory::RaftStory(uint64_t seed, Focus focus, bool trace)
       depose_percent_ = Percent(100, 20, 60);
       crash_percent_ = 0;
       break;
+    case Focus::kFirstChanges:
+      // Of four members the first two removals leave majorities that need not meet.
+      size = 4;
+      rounds_ = 80;
+      add_percent_ = 0;
+      faults_ = 1 << 2;
+      loss_percent_ = Percent(80, 5, 40);
+      members_percent_ = Percent(100, 50, 100);
+      fault_percent_ = Percent(80, 10, 50);
+      depose_percent_ = Percent(100, 20, 60);
+      crash_percent_ = 0;
+      break;
     case Focus::kSnapshots:
       size = 3;
       faults_ = 1 << 0 | 1 << 2 | 1 << 4;
@@ -142,7 +153,7 @@ RaftNode& RaftStory::AnyNode() {
 }
 
 std::string RaftStory::Run() {
-  for (int round = 0; round < kRounds && Fine(); ++round) Round();
+  for (int round = 0; round < rounds_ && Fine(); ++round) Round();
   if (Fine()) Heal();
   if (Fine()) CheckProgress();
   if (Fine()) cluster_.checker().CheckFates();
@@ -311,7 +322,7 @@ void RaftStory::ChangeMembers(RaftNode& leader) {
   const Config& config = leader.raft().config();
   ChangeMembership event{.id = next_id_++};
   const Member& some = config.members[Draw(config.members.size())];
-  if (config.members.size() < 3 || (config.members.size() < 6 && Chance(40))) {
+  if (config.members.size() < 3 || (config.members.size() < 6 && Chance(add_percent_))) {
     event.change = MembershipChange::kAddLearner;
     event.member = next_node_;
     // Now and then one that was removed and still runs.

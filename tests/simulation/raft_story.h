@@ -18,6 +18,7 @@ class RaftStory {
     kGeneral,    // Anything.
     kElections,  // Leaders that never finish, voters that forget.
     kMembers,    // Leaders that change the members first of all.
+    kFirstChanges,
     kSnapshots,  // Followers that are far behind.
   };
 
@@ -85,6 +86,8 @@ class RaftStory {
   unsigned depose_percent_ = 0;
   unsigned crash_percent_ = 0;
   uint64_t steps_max_ = 0;
+  unsigned add_percent_ = 40;
+  int rounds_ = 250;
   uint64_t next_id_ = 1;
   uint64_t next_node_ = 1;
   // Transfers and changes of membership that wait for their answer, and of whom.

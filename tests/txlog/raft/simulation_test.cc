@@ -58,6 +58,11 @@ TEST(RaftSimulation, Members) {
             std::getenv("ASSENT_SEED") == nullptr ? 300u : 0u);
 }
 
+TEST(RaftSimulation, FirstChanges) {
+  EXPECT_GT(RunSeeds(Focus::kFirstChanges, 300).changes,
+            std::getenv("ASSENT_SEED") == nullptr ? 200u : 0u);
+}
+
 TEST(RaftSimulation, Snapshots) {
   EXPECT_GT(RunSeeds(Focus::kSnapshots, 200).installed,
             std::getenv("ASSENT_SEED") == nullptr ? 500u : 0u);
