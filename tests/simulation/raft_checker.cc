@@ -30,7 +30,8 @@ std::string At(NodeId node) { return "node " + std::to_string(node) + ": "; }
 }  // namespace
 
 std::string RecordOf(uint64_t id, size_t filling) {
-  return "p" + std::to_string(id) + " " + std::string(filling, '.');
+  const std::string name = "p" + std::to_string(id);
+  return filling == 0 ? name : name + " " + std::string(filling, '.');
 }
 
 uint64_t IdOf(std::string_view record) {

@@ -43,6 +43,9 @@ class RaftCluster {
   const std::vector<txlog::raft::Message>& messages() const { return messages_; }
   void Deliver(size_t i);
   void Drop(size_t i) { messages_.erase(messages_.begin() + static_cast<ptrdiff_t>(i)); }
+  void DropFrom(txlog::raft::NodeId from) {
+    std::erase_if(messages_, [from](const auto& message) { return message.from == from; });
+  }
   void Duplicate(size_t i) { messages_.push_back(messages_[i]); }
 
   // The leader of the highest term that is up, or null.

@@ -68,7 +68,24 @@ void RaftNode::Step(Event event) {
     if (hooks_.seen) hooks_.seen(action);
     Perform(action);
   }
+  CheckConfig();
 }
+
+void RaftNode::CheckConfig() {
+  if (!(told_ == raft_->config())) {
+    checker_.Wrong("node " + std::to_string(id()) + ": was not told of the members in force");
+  }
+  auto it = std::find_if(memory_.entries.rbegin(), memory_.entries.rend(),
+                         [](const Entry& e) { return e.type == EntryType::kConfig; });
+  // Behind its snapshot alone the snapshot's are in force, which its meta was taken from.
+  if (it == memory_.entries.rend() || it->index > raft_->last_index()) return;
+  if (EncodeConfig(raft_->config()) != it->view()) {
+    checker_.Wrong("node " + std::to_string(id()) +
+                   ": the members in force are not those of entry " + std::to_string(it->index));
+  }
+}
+
+void RaftNode::Do(const MembersChanged& action) { told_ = action.config; }
 
 void RaftNode::Perform(const Action& action) {
   std::visit([this](const auto& a) { Do(a); }, action);

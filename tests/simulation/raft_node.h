@@ -32,6 +32,11 @@ class RaftNode {
   RaftNode(txlog::raft::Options options, txlog::raft::SnapshotMeta first, RaftChecker& checker,
            Hooks hooks);
 
+  // What an earlier life left on the disk. Before Start.
+  void Preload(txlog::raft::HardState hard_state, std::vector<txlog::raft::Entry> log) {
+    hard_state_ = hard_state;
+    disk_log_.entries = std::move(log);
+  }
   // From what the disk holds.
   void Start(uint64_t seed);
   // The first `writes_kept` of the writes that were not forced have reached the disk all the same.
@@ -77,7 +82,7 @@ class RaftNode {
   void Do(const txlog::raft::Apply& action);
   void Do(const txlog::raft::ProposalFates& action);
   void Do(const txlog::raft::LeadershipChanged& action);
-  void Do(const txlog::raft::MembersChanged&) {}
+  void Do(const txlog::raft::MembersChanged& action);
   void Do(const txlog::raft::ReadReady& action);
   void Do(const txlog::raft::ReadsRefused& action);
   void Do(const txlog::raft::MembershipAnswered&) {}
@@ -90,6 +95,8 @@ class RaftNode {
   void Do(const txlog::raft::Halt& action);
 
   void Reach(const Write& write);
+  // The newest membership in the log is the one in force, and the one that was told.
+  void CheckConfig();
   void Answer(std::function<void()> answer) { answers_.push_back(std::move(answer)); }
   static void Cut(NodeLog& log, const txlog::raft::WriteEntries& action);
 
@@ -113,6 +120,7 @@ class RaftNode {
   std::deque<std::function<void()>> answers_;
   NodeLog memory_;
   SimSnapshot staging_;
+  txlog::raft::Config told_;
   txlog::Index owner_index_ = 0;
   txlog::Term owner_term_ = 0;
   uint64_t owner_chain_ = 0;

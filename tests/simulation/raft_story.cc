@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <set>
 
 #include "tests/simulation/raft_text.h"
 
@@ -12,8 +13,8 @@ using namespace txlog::raft;  // NOLINT
 using txlog::Term;
 
 namespace {
-constexpr int kRounds = 250;
 constexpr uint32_t kElectionTicks = 10;
+constexpr uint64_t kFaultKinds = 7;
 }  // namespace
 
 RaftStory::Met& RaftStory::Met::operator+=(const Met& other) {
@@ -31,7 +32,7 @@ RaftStory::Met& RaftStory::Met::operator+=(const Met& other) {
 }
 
 // Limits so small that all of them are met.
-Options RaftStory::DrawOptions(uint64_t seed) {
+Options RaftStory::DrawOptions(uint64_t seed, Focus focus) {
   std::mt19937_64 random(seed);
   auto draw = [&](uint64_t from, uint64_t to) { return from + random() % (to - from + 1); };
   Options options;
@@ -49,21 +50,71 @@ Options RaftStory::DrawOptions(uint64_t seed) {
   options.snapshot_chunk_bytes = draw(20, 60);
   options.snapshot_chunks_in_flight_max = static_cast<uint32_t>(draw(1, 3));
   options.promote_lag_entries_max = draw(0, 20);
+  if (focus == Focus::kSnapshots) {
+    options.snapshot_after_bytes = draw(100, 400);
+    options.cache_bytes_max = draw(0, 100);
+  }
   return options;
 }
 
-RaftStory::RaftStory(uint64_t seed, bool trace)
+RaftStory::RaftStory(uint64_t seed, Focus focus, bool trace)
     : trace_(trace),
       random_(seed ^ 0x5DEECE66Dull),
-      cluster_(DrawOptions(seed),
+      cluster_(DrawOptions(seed, focus),
                [this](NodeId id, const Action& action) { OnAction(id, action); }) {
   static constexpr uint64_t kSizes[] = {3, 3, 3, 5, 5, 4, 2, 1};
+  uint64_t size = kSizes[Draw(std::size(kSizes))];
+  faults_ = random_();
+  loss_percent_ = Percent(50, 5, 20);
+  members_percent_ = Percent(50, 5, 40);
+  fault_percent_ = Percent(90, 10, 70);
+  depose_percent_ = Percent(40, 5, 40);
+  crash_percent_ = Percent(40, 1, 6);
+  steps_max_ = 5 + Draw(60);
+  switch (focus) {
+    case Focus::kGeneral:
+      break;
+    case Focus::kElections:
+      size = Chance(60) ? 3 : 5;
+      faults_ = 1 << 1 | 1 << 6;
+      loss_percent_ = Percent(30, 1, 10);
+      members_percent_ = 0;
+      fault_percent_ = Percent(100, 20, 60);
+      depose_percent_ = Percent(80, 20, 60);
+      crash_percent_ = Percent(80, 2, 10);
+      break;
+    case Focus::kMembers:
+      size = 4;
+      faults_ = 1 << 1 | 1 << 6;
+      loss_percent_ = 0;
+      members_percent_ = Percent(100, 50, 100);
+      fault_percent_ = Percent(50, 5, 30);
+      depose_percent_ = Percent(100, 20, 60);
+      crash_percent_ = 0;
+      break;
+    case Focus::kFirstChanges:
+      // Of four members the first two removals leave majorities that need not meet.
+      size = 4;
+      rounds_ = 80;
+      add_percent_ = 0;
+      faults_ = 1 << 2;
+      loss_percent_ = Percent(80, 5, 40);
+      members_percent_ = Percent(100, 50, 100);
+      fault_percent_ = Percent(80, 10, 50);
+      depose_percent_ = Percent(100, 20, 60);
+      crash_percent_ = 0;
+      break;
+    case Focus::kSnapshots:
+      size = 3;
+      faults_ = 1 << 0 | 1 << 2 | 1 << 4;
+      loss_percent_ = Percent(50, 1, 10);
+      fault_percent_ = Percent(100, 20, 50);
+      depose_percent_ = Percent(60, 5, 20);
+      steps_max_ = 30 + Draw(60);
+  }
   Config first;
-  const uint64_t size = kSizes[Draw(std::size(kSizes))];
   while (next_node_ <= size) first.members.push_back({.id = next_node_++});
   for (const Member& member : first.members) Restart(cluster_.Add(member.id, {0, 0, first}));
-  loss_percent_ = static_cast<unsigned>(Draw(4) * 5);
-  members_percent_ = Chance(50) ? 10 : 1;
 }
 
 RaftStory::Met RaftStory::met() const {
@@ -102,7 +153,7 @@ RaftNode& RaftStory::AnyNode() {
 }
 
 std::string RaftStory::Run() {
-  for (int round = 0; round < kRounds && Fine(); ++round) Round();
+  for (int round = 0; round < rounds_ && Fine(); ++round) Round();
   if (Fine()) Heal();
   if (Fine()) CheckProgress();
   if (Fine()) cluster_.checker().CheckFates();
@@ -111,29 +162,40 @@ std::string RaftStory::Run() {
   return cluster_.checker().wrong();
 }
 
+unsigned RaftStory::Percent(unsigned chance, unsigned from, unsigned to) {
+  return Chance(chance) ? from + static_cast<unsigned>(Draw(to - from + 1)) : 0;
+}
+
 // ---- Faults and work --------------------------------------------------------------------------
 
 void RaftStory::Round() {
   for (const auto& [id, node] : cluster_.nodes()) {
     if (Chance(90)) node->Step(Tick{});  // Clocks differ.
   }
-  const uint64_t steps = Draw(30);
+  const uint64_t steps = Draw(steps_max_);
   for (uint64_t i = 0; i < steps && Fine(); ++i) Happen();
-  if (Chance(30)) Fault();
+  if (Chance(fault_percent_)) Fault();
+  for (const auto& [id, node] : cluster_.nodes()) {
+    if (!node->up() || !Fine()) continue;
+    // The moments that matter: votes under way, and a leader that is new.
+    if (node->raft().role() == Role::kCandidate && Chance(fault_percent_ / 4)) {
+      RaftNode& voter = AnyNode();
+      if (voter.up()) Crash(voter);
+      Restart(voter);
+    }
+    if (node->leads() && Chance(members_percent_)) ChangeMembers(*node);
+    if (node->leads() && Chance(depose_percent_)) Depose(*node);
+  }
   for (int i = 0; i < 2; ++i) {
     RaftNode* leader = Chance(80) ? cluster_.Leader() : &AnyNode();
     if (leader == nullptr || !leader->up()) continue;
-    switch (Draw(4)) {
+    switch (Draw(3)) {
       case 0:
         cluster_.checker().OnBarrier(next_id_);
         leader->Step(ReadBarrier{next_id_++});
         break;
-      case 1:
-      case 2:
-        Propose(*leader);
-        break;
       default:
-        if (Chance(members_percent_)) ChangeMembers(*leader);
+        Propose(*leader);
     }
   }
 }
@@ -154,50 +216,77 @@ void RaftStory::Happen() {
   }
   RaftNode& node = AnyNode();
   if (!node.up()) return;
-  Chance(60) ? node.ForceOne() : node.AnswerOne();
+  if (Chance(40)) {
+    node.AnswerOne();
+  } else if (node.ForceOne() && Chance(crash_percent_)) {
+    // What it promised is on the disk, or is not: now it must show.
+    Crash(node);
+    Restart(node);
+  }
 }
 
+// Each story has its own selection of faults: where all are mixed, few things get far enough to go
+// wrong.
 void RaftStory::Fault() {
   RaftNode& node = AnyNode();
-  switch (Draw(10)) {
+  if (Chance(40)) return Mend();
+  const uint64_t kind = Draw(kFaultKinds);
+  if ((faults_ >> kind & 1) == 0) return;
+  switch (kind) {
     case 0:
-    case 1:
       if (node.up()) Crash(node);
       break;
-    case 2:
-    case 3:
-      for (const auto& [id, down] : cluster_.nodes()) {
-        if (!down->up() && Chance(70)) Restart(*down);
+    case 1:
+      // Back at once, in the middle of what the others are at.
+      if (node.up()) {
+        Crash(node);
+        Restart(node);
       }
       break;
-    case 4:
+    case 2:
       CutLinks();
       break;
-    case 5:
-      cluster_.HealAll();
+    case 3:
+      if (!node.full()) ++met_.disk_fulls;
+      node.FillDisk(Chance(30));
       break;
-    case 6:
-      if (Chance(50)) {
-        if (!node.full()) ++met_.disk_fulls;
-        node.FillDisk(Chance(30));
-      } else {
-        for (const auto& [id, full] : cluster_.nodes()) {
-          if (full->full()) full->FreeDisk();
-        }
-      }
-      break;
-    case 7:
+    case 4:
       node.SaveSnapshot(Chance(80));
       break;
-    case 8:
+    case 5:
       if (RaftNode* leader = cluster_.Leader(); leader != nullptr) {
-        open_.insert(next_id_);
+        open_[next_id_] = leader->id();
         leader->Step(TransferLeadership{next_id_++, node.id()});
       }
       break;
     default:
-      // A long silence of one node: others hold elections meanwhile.
-      for (uint32_t i = 0; i < kElectionTicks; ++i) node.Step(Tick{});
+      // A long silence around one node, or all: elections, many at once.
+      for (const auto& [id, waiting] : cluster_.nodes()) {
+        if (id != node.id() && Chance(50)) continue;
+        for (uint32_t i = 0; i < 2 * kElectionTicks; ++i) waiting->Step(Tick{});
+      }
+  }
+}
+
+void RaftStory::Mend() {
+  if (Chance(60)) cluster_.HealAll();
+  for (const auto& [id, node] : cluster_.nodes()) {
+    if (!node->up() && Chance(70)) Restart(*node);
+    if (node->full() && Chance(50)) node->FreeDisk();
+  }
+}
+
+// The leader is gone before its work is done, and most of the others try to succeed it.
+void RaftStory::Depose(RaftNode& leader) {
+  if (Chance(50)) cluster_.DropFrom(leader.id());
+  if (Chance(70)) {
+    Crash(leader);
+    Restart(leader);
+  }
+  for (const auto& [id, node] : cluster_.nodes()) {
+    if (id == leader.id() || Chance(20)) continue;
+    const uint64_t ticks = kElectionTicks + Draw(kElectionTicks + 1);
+    for (uint64_t i = 0; i < ticks; ++i) node->Step(Tick{});
   }
 }
 
@@ -233,7 +322,7 @@ void RaftStory::ChangeMembers(RaftNode& leader) {
   const Config& config = leader.raft().config();
   ChangeMembership event{.id = next_id_++};
   const Member& some = config.members[Draw(config.members.size())];
-  if (config.members.size() < 3 || (config.members.size() < 6 && Chance(40))) {
+  if (config.members.size() < 3 || (config.members.size() < 6 && Chance(add_percent_))) {
     event.change = MembershipChange::kAddLearner;
     event.member = next_node_;
     // Now and then one that was removed and still runs.
@@ -249,7 +338,7 @@ void RaftStory::ChangeMembers(RaftNode& leader) {
     event.change = MembershipChange::kRemove;
     event.member = some.id;
   }
-  open_.insert(event.id);
+  open_[event.id] = leader.id();
   leader.Step(std::move(event));
 }
 
@@ -257,6 +346,7 @@ void RaftStory::Crash(RaftNode& node) {
   ++met_.crashes;
   Trace("crash " + std::to_string(node.id()));
   node.Crash(Draw(node.unforced() + 1));
+  std::erase_if(open_, [&](const auto& open) { return open.second == node.id(); });
 }
 
 void RaftStory::Restart(RaftNode& node) {
@@ -278,6 +368,7 @@ void RaftStory::Heal() {
 bool RaftStory::CaughtUp() {
   RaftNode* leader = cluster_.Leader();
   if (leader == nullptr || leader->owner_index() != leader->raft().last_index()) return false;
+  if (!open_.empty()) return false;
   for (const Member& member : leader->raft().config().members) {
     RaftNode& node = cluster_.node(member.id);
     if (node.owner_index() != leader->owner_index()) return false;
@@ -358,7 +449,7 @@ void RaftStory::CheckTransferEnds() {
     cluster_.BlockAll(member.id);
     last_transfer_ = next_id_++;
     last_transfer_ended_ = false;
-    open_.insert(last_transfer_);
+    open_[last_transfer_] = leader->id();
     leader->Step(TransferLeadership{last_transfer_, member.id});
     for (uint32_t i = 0; i < 2 * kElectionTicks && Fine(); ++i) {
       for (const auto& [id, node] : cluster_.nodes()) node->Step(Tick{});

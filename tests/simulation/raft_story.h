@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <random>
-#include <set>
 #include <string>
 
 #include "tests/simulation/raft_cluster.h"
@@ -14,8 +14,16 @@ namespace assent::simulation {
 
 class RaftStory {
  public:
+  enum class Focus {
+    kGeneral,    // Anything.
+    kElections,  // Leaders that never finish, voters that forget.
+    kMembers,    // Leaders that change the members first of all.
+    kFirstChanges,
+    kSnapshots,  // Followers that are far behind.
+  };
+
   // With `trace`, everything that happens is printed to stderr.
-  explicit RaftStory(uint64_t seed, bool trace = false);
+  RaftStory(uint64_t seed, Focus focus, bool trace = false);
 
   // Empty, or what went wrong first.
   std::string Run();
@@ -41,16 +49,20 @@ class RaftStory {
   uint64_t Draw(uint64_t below) { return random_() % below; }
   bool Chance(unsigned percent) { return Draw(100) < percent; }
   bool Fine() { return cluster_.checker().wrong().empty(); }
+  // With that chance something from `from` to `to`, otherwise 0.
+  unsigned Percent(unsigned chance, unsigned from, unsigned to);
   RaftNode& AnyNode();
 
-  static txlog::raft::Options DrawOptions(uint64_t seed);
+  static txlog::raft::Options DrawOptions(uint64_t seed, Focus focus);
   void Trace(const std::string& line) const;
   void OnAction(txlog::raft::NodeId id, const txlog::raft::Action& action);
 
   void Round();
   void Fault();
   void Happen();
+  void Mend();
   void CutLinks();
+  void Depose(RaftNode& leader);
   void Propose(RaftNode& node);
   void ChangeMembers(RaftNode& leader);
   void Crash(RaftNode& node);
@@ -67,11 +79,19 @@ class RaftStory {
   const bool trace_;
   std::mt19937_64 random_;
   RaftCluster cluster_;
+  uint64_t faults_ = 0;  // Bits: which kinds there are.
   unsigned loss_percent_ = 0;
   unsigned members_percent_ = 0;
+  unsigned fault_percent_ = 0;
+  unsigned depose_percent_ = 0;
+  unsigned crash_percent_ = 0;
+  uint64_t steps_max_ = 0;
+  unsigned add_percent_ = 40;
+  int rounds_ = 250;
   uint64_t next_id_ = 1;
   uint64_t next_node_ = 1;
-  std::set<uint64_t> open_;  // Transfers and changes of membership that wait for their answer.
+  // Transfers and changes of membership that wait for their answer, and of whom.
+  std::map<uint64_t, txlog::raft::NodeId> open_;
   uint64_t last_transfer_ = 0;
   bool last_transfer_ended_ = true;
   Met met_;

@@ -1,6 +1,7 @@
 // A leader's work: feeding each peer what it lacks, counting what a majority has, proving by rounds
 // of heartbeats that it still leads (paper 5.3, 5.4; thesis 6.4, 10.2).
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <utility>
 
@@ -136,18 +137,19 @@ void Raft::Core::CheckQuorum() {
 // ---- Counting ---------------------------------------------------------------------------------
 
 void Raft::Core::CountMatches() {
-  std::vector<Index> matches;
+  std::array<Index, kMembersMax + 1> matches;
+  size_t count = 0;
   if (config().IsVoter(options_.id)) {
-    matches.push_back(MutantOn(Mutant::kRaftCountUnforcedSelf) ? log_.last_index() : forced_);
+    matches[count++] = MutantOn(Mutant::kRaftCountUnforcedSelf) ? log_.last_index() : forced_;
   }
   for (const Peer& peer : peers_) {
     if (config().IsVoter(peer.id) || MutantOn(Mutant::kRaftLearnerCounts)) {
-      matches.push_back(peer.match);
+      matches[count++] = peer.match;
     }
   }
   const size_t majority = config().majority();
-  if (matches.size() < majority) return;
-  std::sort(matches.begin(), matches.end(), std::greater<>());
+  if (count < majority) return;
+  std::sort(matches.begin(), matches.begin() + count, std::greater<>());
   const Index index = matches[majority - 1];
   if (index <= commit_) return;
   // Entries of older terms on a majority may still be replaced: only one of the own term commits,

@@ -29,6 +29,8 @@ struct Peer {
     bool reading = false;            // A ReadSnapshotChunk is unanswered.
     bool all_sent = false;
     uint32_t idle_ticks = 0;  // Since it last moved.
+    // Nothing moved for long: the next answer counts, even if it says less than earlier ones did.
+    bool doubted = false;
   };
 
   NodeId id = kNobody;

@@ -62,11 +62,15 @@ void Raft::Core::RewindSnapshot(Peer& peer, uint64_t offset) {
   snapshot.all_sent = false;
   snapshot.reading = false;
   snapshot.idle_ticks = 0;
+  snapshot.doubted = false;
 }
 
 void Raft::Core::FeedSnapshot(Peer& peer) {
   Peer::Snapshot& snapshot = peer.snapshot;
-  if (snapshot.idle_ticks >= options_.election_ticks) RewindSnapshot(peer, snapshot.acknowledged);
+  if (snapshot.idle_ticks >= options_.election_ticks) {
+    RewindSnapshot(peer, snapshot.acknowledged);
+    snapshot.doubted = true;
+  }
   const bool silent = peer.silent_ticks >= options_.election_ticks;
   const size_t in_flight_max = silent ? 1 : options_.snapshot_chunks_in_flight_max;
   if (snapshot.reading || snapshot.all_sent || snapshot.in_flight.size() >= in_flight_max) return;
@@ -107,13 +111,15 @@ void Raft::Core::Handle(const Message& message, const InstallSnapshotReply& body
   if (body.next_offset > snapshot.acknowledged) {
     snapshot.acknowledged = body.next_offset;
     snapshot.idle_ticks = 0;
+    snapshot.doubted = false;
     while (!snapshot.in_flight.empty() && snapshot.in_flight.front() <= body.next_offset) {
       snapshot.in_flight.pop_front();
     }
     // A piece of an earlier attempt was the one that it had waited for.
     if (snapshot.next < body.next_offset) RewindSnapshot(*peer, body.next_offset);
-  } else if (body.next_offset == 0 && snapshot.acknowledged > 0) {
-    RewindSnapshot(*peer, 0);  // It has begun anew.
+  } else if (body.next_offset < snapshot.acknowledged && snapshot.doubted) {
+    // It has begun anew: it was restarted, or had no room for the whole.
+    RewindSnapshot(*peer, body.next_offset);
   }
   FeedSnapshot(*peer);
 }
