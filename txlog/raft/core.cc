@@ -59,6 +59,8 @@ void Raft::Core::On(Start& event) {
   forced_ = log_.last_index();
   ResetElectionTimer();
   Do(MembersChanged{config()});
+  // There is nobody to wait for.
+  if (MayCampaign() && config().voters() == 1) StartElection(false);
 }
 
 // ---- Writes -----------------------------------------------------------------------------------
