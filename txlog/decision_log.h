@@ -148,7 +148,8 @@ class DecisionLog {
   // UNAVAILABLE: this node does not lead (ask the leader), or lost the lead meanwhile (list the
   // members to learn the outcome). FAILED_PRECONDITION: another change is under way, the member is
   // not in the state that the change needs, or the group would be left without a voter; the message
-  // says which. ALREADY_EXISTS: the id belongs to a member, or once did. NOT_FOUND: no such member.
+  // says which. ALREADY_EXISTS: the id belongs to a member (of former ones nobody
+  // knows: never use an id twice). NOT_FOUND: no such member.
   virtual void ChangeMembership(MembershipChange change, std::function<void(Status)> done) = 0;
 
   // Hands the lead to voter `to` (0: whoever is furthest). No proposal is taken meanwhile.

@@ -174,7 +174,7 @@ TEST_F(LimitsTest, EveryProblemOfTheOptionsIsToldAtOnce) {
                    {.name = "stock", .password_file = open_file},
                    {.name = "stock", .password_env = "NOT_SET_ANYWHERE"}};
   const std::vector<std::string> problems = ValidateOptions(bad);
-  EXPECT_THAT(problems, Contains(HasSubstr("\"nowhere\"")));
+  EXPECT_THAT(problems, Contains(HasSubstr("'nowhere'")));
   EXPECT_THAT(problems, Contains(HasSubstr("0.0.0.0:7410")));
   EXPECT_THAT(problems, Contains(AllOf(HasSubstr("http_listen \"0.0.0.0:7412\""),
                                        HasSubstr("listen on 127.0.0.1:7412"))));

@@ -27,8 +27,7 @@ RaftNode::RaftNode(Options options, SnapshotMeta first, RaftChecker& checker, Ho
 }
 
 void RaftNode::Start(uint64_t seed) {
-  // The newest durable snapshot counts, installed or not.
-  if (staged_ && staged_->meta.index > snapshot_.meta.index) snapshot_ = *staged_;
+  // A snapshot that was received and not installed is nothing, as on the real disk.
   staged_.reset();
   options_.seed = seed;
   raft_.emplace(options_);

@@ -85,7 +85,7 @@ TEST_F(Install, AnIncomingOneThatWasNeverInstalledIsNothing) {
   Open();
   EXPECT_EQ(store_->last_index(), 10u);
   EXPECT_FALSE(recovered_.snapshot.has_value());
-  EXPECT_FALSE(disk_.Exists(kDirectory + "/" + std::string(kIncomingFile)));
+  EXPECT_FALSE(disk_.Exists(kDirectory + "/" + IncomingName(20)));
 }
 
 // Before it is over, either the old log is there, whole, or the snapshot alone.
@@ -134,7 +134,7 @@ TEST_F(Install, ADamagedOneIsSaidSo) {
   Prepare(4);
   ASSERT_TRUE(LogStore::WriteIncoming(disk_, kDirectory, 20, 3, "twenty").ok());
   const std::string path = kDirectory + "/" + InstallName(20);
-  ASSERT_TRUE(disk_.Rename(kDirectory + "/" + std::string(kIncomingFile), path).ok());
+  ASSERT_TRUE(disk_.Rename(kDirectory + "/" + IncomingName(20), path).ok());
   ASSERT_TRUE(disk_.SyncDirectory(kDirectory).ok());
   disk_.Flip(path, kSnapshotHeaderBytes + 1);
   Status s = TryOpen();

@@ -60,7 +60,7 @@ void Raft::Core::On(Start& event) {
   ResetElectionTimer();
   Do(MembersChanged{config()});
   // There is nobody to wait for.
-  if (MayCampaign() && config().voters() == 1) StartElection(false);
+  if (MayCampaign() && IsSoleVoter()) StartElection(false);
 }
 
 // ---- Writes -----------------------------------------------------------------------------------
@@ -105,6 +105,7 @@ void Raft::Core::AppendToLog(std::vector<Entry> entries, bool truncate) {
   // No entry stands on the disk whose term the hard state there does not know.
   if (hard_state_ != hard_forced_ && hard_write_ == 0) SaveHard();
   if (truncate) CutLog(entries.front().index - 1);
+  if (broken_) return;
   for (const Entry& entry : entries) {
     const uint64_t cost = LogView::Cost(entry);
     unapplied_bytes_ += cost;
@@ -289,7 +290,8 @@ void Raft::Core::On(Received& event) {
 void Raft::Core::On(Tick&) {
   if (role_ == Role::kLeader) return LeaderTick();
   ++election_elapsed_;
-  const bool alone = IsSoleVoter() && role_ == Role::kFollower;
+  // Nobody to wait for, unless the leader that made it so still leads.
+  const bool alone = IsSoleVoter() && role_ == Role::kFollower && leader_ == kNobody;
   if (!alone && election_elapsed_ < election_timeout_) return;
   if (MayCampaign()) return StartPreVote();
   if (election_elapsed_ < election_timeout_) return;

@@ -45,7 +45,13 @@ void Raft::Core::Handle(const Message& message, AppendEntries& body) {
   AppendReply reply{.success = true, .prev_index = body.prev_index};
   reply.match = body.prev_index + entries.size();
 
-  // Up to the commit index the logs are the same.
+  // Up to the commit index the logs are the same, if Raft holds.
+  if (body.prev_index == commit_ && log_.TermAt(commit_) &&
+      *log_.TermAt(commit_) != body.prev_term && body.prev_index > 0) {
+    return Break("the leader's entry " + std::to_string(commit_) + " is of term " +
+                 std::to_string(body.prev_term) + ", the one committed here of term " +
+                 std::to_string(*log_.TermAt(commit_)));
+  }
   if (body.prev_index >= commit_ && log_.TermAt(body.prev_index) != body.prev_term &&
       !(MutantOn(Mutant::kRaftPrevNotChecked) && body.prev_index <= log_.last_index())) {
     return Refuse(message, body);

@@ -175,7 +175,9 @@ void Raft::Core::On(SnapshotStaged& event) {
     unapplied_bytes_ = bytes_behind_snapshot_ = 0;
     configs_ = {{meta.index, meta.config}};
     log_.Reset(meta.index, meta.term);
-    forced_ = std::min(forced_, meta.index);
+    // Of what stands on the disk nothing agrees with the snapshot but what was committed: until the
+    // install is forced, no more than that may be acknowledged.
+    forced_ = std::min(forced_, commit_);
     for (Write& write : writes_) write.last = 0;
   }
   snapshot_ = meta;
@@ -185,6 +187,8 @@ void Raft::Core::On(SnapshotStaged& event) {
   applying_.clear();
   applying_bytes_ = 0;
   received_ = std::max(received_, meta.index);
+  // No log stands on the disk whose term the hard state there does not know.
+  if (hard_state_ != hard_forced_ && hard_write_ == 0) SaveHard();
   const uint64_t number = next_write_++;
   writes_.push_back({.number = number, .install = true, .last = meta.index});
   Do(InstallFromStaged{number, std::move(meta), keep_tail});

@@ -292,6 +292,7 @@ void ReplicatedEngine::On(TickCame&) {
     Step(raft::DiskFine{});
   }
   if (loaded_ != nullptr && ticks_ - loaded_used_ >= kKeepLoadedTicks) loaded_.reset();
+  if (!chunks_asked_.empty()) LoadSnapshot();  // It could not be read.
   Step(raft::Tick{});
 }
 
@@ -327,7 +328,11 @@ void ReplicatedEngine::Perform(raft::Send& action) {
   if (action.after_write == 0) {
     SendNow(action.message);
   } else {
-    held_.push_back(std::move(action));
+    // In the order of their writes: what waits for an earlier one must not wait for a later one.
+    auto behind = std::upper_bound(
+        held_.begin(), held_.end(), action.after_write,
+        [](uint64_t write, const raft::Send& send) { return write < send.after_write; });
+    held_.insert(behind, std::move(action));
   }
 }
 

@@ -159,7 +159,8 @@ class ReplicatedEngine {
 
   // engine_snapshots.cc
   void Answer(const raft::ReadSnapshotChunk& asked);
-  void SnapshotLoaded(Index index, raft::Payload state);
+  void LoadSnapshot();
+  void SnapshotLoaded(Index index, Status status, raft::Payload state);
 
   const ReplicatedLogOptions options_;
   Disk& disk_;

@@ -155,8 +155,8 @@ Status ReplicatedEngine::WriteAndForce(const std::vector<Entry>& entries) {
 }
 
 Status ReplicatedEngine::DoInstall(const raft::InstallFromStaged& install) {
-  const bool keeps = store_->TermAt(install.meta.index) == install.meta.term;
-  ASSENT_CHECK(keeps == install.keep_tail);
+  // The store judges by what is on the disk, which may hold more than the core knows of: what was
+  // to be cut when the disk was full. It is cut when something is written in its place.
   Status s = store_->InstallIncoming(install.meta.index, install.meta.term);
   if (!s.ok()) {
     return DataLoss("a snapshot could not be installed, the next start goes on with it: " +
@@ -181,7 +181,10 @@ void ReplicatedEngine::OutOfRoom(uint64_t write, const std::string& reason) {
     LogWarning("log_disk_full", {{"directory", options_.directory}, {"reason", reason}});
   }
   full_since_ = ticks_;
-  writes_.clear();
+  // Not a snapshot that is to be installed: the owner has its state already.
+  std::erase_if(writes_, [](const Write& one) {
+    return !std::holds_alternative<raft::InstallFromStaged>(one);
+  });
   std::erase_if(held_, [write](const raft::Send& send) { return send.after_write >= write; });
   Step(raft::DiskFull{write});
 }
@@ -208,6 +211,8 @@ void ReplicatedEngine::After(const raft::ReadEntries& action) {
 }
 
 void ReplicatedEngine::After(const raft::Compact& action) {
+  // A newer one may have been installed since.
+  if (action.index < store_->snapshot_index()) return;
   std::vector<std::string> covered = store_->DropCovered(action.index, action.term);
   LogInfo("log_compacted", {{"index", action.index}, {"segments_removed", covered.size()}});
   if (covered.empty()) return;

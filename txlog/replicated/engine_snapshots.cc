@@ -55,21 +55,31 @@ void ReplicatedEngine::On(SnapshotGiven& input) {
 void ReplicatedEngine::Perform(raft::ReadSnapshotChunk& action) {
   if (loaded_ != nullptr && loaded_index_ == action.index) return Answer(action);
   chunks_asked_.push_back(action);
+  LoadSnapshot();
+}
+
+// The one that was asked for first.
+void ReplicatedEngine::LoadSnapshot() {
   if (std::exchange(loading_, true)) return;
-  RunSlowly([this, index = action.index]() -> std::function<void()> {
+  RunSlowly([this, index = chunks_asked_.front().index]() -> std::function<void()> {
     Result<std::string> state = LoadState(disk_, options_.directory, index);
     if (state.status().code() == Code::kDataLoss) Die(state.status());
     raft::Payload payload;
     if (state.ok()) payload = std::make_shared<const std::string>(std::move(*state));
-    return [this, index, payload] { SnapshotLoaded(index, payload); };
+    return
+        [this, index, status = state.status(), payload] { SnapshotLoaded(index, status, payload); };
   });
 }
 
-void ReplicatedEngine::SnapshotLoaded(Index index, raft::Payload state) {
+void ReplicatedEngine::SnapshotLoaded(Index index, Status status, raft::Payload state) {
   loading_ = false;
   if (state != nullptr) {
     loaded_ = std::move(state);
     loaded_index_ = index;
+  } else if (status.code() != Code::kNotFound) {
+    // Tried again with the next tick.
+    LogWarning("log_snapshot_not_read", {{"index", index}, {"reason", status.message()}});
+    return;
   }
   for (raft::ReadSnapshotChunk& asked : std::exchange(chunks_asked_, {})) {
     if (loaded_ != nullptr && asked.index == loaded_index_) {

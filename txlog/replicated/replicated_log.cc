@@ -20,6 +20,8 @@ constexpr size_t kInboxBound = 1 << 16;
 // Messages of peers that wait for the log thread; beyond it nothing more is read from them.
 constexpr size_t kWaitingBytesMax = 64 << 20;
 constexpr int kTicksInElectionTimeout = 10;
+// In election timeouts: for how long a former member is still talked to.
+constexpr int kFarewell = 20;
 
 }  // namespace
 
@@ -69,7 +71,13 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
     if (transport_ != nullptr) (void)transport_->Send(to, txlog::Message(std::move(bytes)));
   }
 
+  // Who is no member any more is talked to for a while yet: a leader that is removed must hear that
+  // its removal is acknowledged, and who was removed should hear of it.
   void SetMembers(const std::vector<Member>& members) override {
+    const MonotonicTime until =
+        std::chrono::steady_clock::now() + kFarewell * kTicksInElectionTimeout * tick_;
+    for (const Member& before : members_) leaving_[before.id] = {before.peer_address, until};
+    for (const Member& member : members) leaving_.erase(member.id);
     members_ = members;
     SetPeers();
   }
@@ -115,7 +123,15 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
       engine_->Handle(std::move(inputs));
       if (ticked) next_tick = std::chrono::steady_clock::now() + tick_;
       waiting_bytes_.fetch_sub(bytes);
+      if (!leaving_.empty() && ticked) SayFarewell();
       if (peers_wait_.exchange(false)) transport_->Resume();
+    }
+  }
+
+  void SayFarewell() {
+    const MonotonicTime now = std::chrono::steady_clock::now();
+    if (std::erase_if(leaving_, [&](const auto& one) { return one.second.until < now; }) > 0) {
+      SetPeers();
     }
   }
 
@@ -127,6 +143,10 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
       listed.insert(member.id);
       if (member.id == self_ || member.peer_address.empty()) continue;
       peers.push_back({.member = member.id, .address = member.peer_address});
+    }
+    for (const auto& [id, former] : leaving_) {
+      if (id == self_ || former.peer_address.empty() || !listed.insert(id).second) continue;
+      peers.push_back({.member = id, .address = former.peer_address});
     }
     std::erase_if(strangers_, [&](const auto& one) { return listed.contains(one.first); });
     for (const auto& [id, address] : strangers_) {
@@ -150,6 +170,11 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
   std::thread thread_;
   // The log thread's.
   std::vector<Member> members_;
+  struct Former {
+    std::string peer_address;
+    MonotonicTime until;
+  };
+  std::map<uint64_t, Former> leaving_;
   std::map<uint64_t, std::string> strangers_;  // Who has dialled, is no member, and wants answers.
 };
 

@@ -33,7 +33,7 @@ Status BootstrapJoining(Disk& disk, const std::string& directory, const NodeIden
 class ReplicatedLog final : public DecisionLog {
  public:
   // Reads and repairs the log and starts to listen for peers. Then the log thread starts and tells
-  // `listener`, in this order: the group, the snapshot if there is one, and whatever this node
+  // `listener`, in this order: the snapshot if there is one, the group, and whatever this node
   // learns to be committed. `listener` must outlive the log.
   //
   // `transport`: where to listen and with which certificates; null for a group of one that no node

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::string_view kSegmentPrefix = "segment-";
 constexpr std::string_view kSnapshotPrefix = "snapshot-";
+constexpr std::string_view kIncomingPrefix = "incoming-";
 constexpr std::string_view kInstallPrefix = "install-";
 constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr size_t kDigits = 20;
@@ -58,6 +59,7 @@ Status WriteWhole(Disk& disk, const std::string& path,
 std::string SegmentName(Index first_index) { return Numbered(kSegmentPrefix, first_index); }
 std::string SnapshotName(Index index) { return Numbered(kSnapshotPrefix, index); }
 
+std::string IncomingName(Index index) { return Numbered(kIncomingPrefix, index); }
 std::string InstallName(Index index) { return Numbered(kInstallPrefix, index); }
 
 std::optional<Index> ParseSegmentName(std::string_view name) {
@@ -68,12 +70,16 @@ std::optional<Index> ParseSnapshotName(std::string_view name) {
   return ParseNumbered(kSnapshotPrefix, name);
 }
 
+std::optional<Index> ParseIncomingName(std::string_view name) {
+  return ParseNumbered(kIncomingPrefix, name);
+}
+
 std::optional<Index> ParseInstallName(std::string_view name) {
   return ParseNumbered(kInstallPrefix, name);
 }
 
 bool IsLeftover(std::string_view name) {
-  return name == kSpareFile || name == kFreshFile || name == kIncomingFile ||
+  return name == kSpareFile || name == kFreshFile || ParseIncomingName(name) ||
          name.ends_with(kTemporarySuffix);
 }
 

@@ -17,17 +17,18 @@ inline constexpr std::string_view kHardStateFile = "hard_state";
 // Made ahead for the next roll-over, and made in haste when the former was not ready.
 inline constexpr std::string_view kSpareFile = "segment.spare";
 inline constexpr std::string_view kFreshFile = "segment.fresh";
-// A snapshot that a leader sent: of no value before it is installed.
-inline constexpr std::string_view kIncomingFile = "snapshot.incoming";
 
 // "segment-00000000000000000042": 20 digits, so that names sort as numbers do.
 std::string SegmentName(Index first_index);
 std::string SnapshotName(Index index);
+// A snapshot that a leader sent: of no value before it is installed.
+std::string IncomingName(Index index);
 // A snapshot that takes the place of everything else in the directory; half done, the next start
 // finishes it.
 std::string InstallName(Index index);
 std::optional<Index> ParseSegmentName(std::string_view name);
 std::optional<Index> ParseSnapshotName(std::string_view name);
+std::optional<Index> ParseIncomingName(std::string_view name);
 std::optional<Index> ParseInstallName(std::string_view name);
 // Left behind by a crash in the middle of making a file: of no value.
 bool IsLeftover(std::string_view name);

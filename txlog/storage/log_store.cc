@@ -305,14 +305,15 @@ Status LogStore::WriteSnapshot(Disk& disk, const std::string& directory, Index i
 
 Status LogStore::WriteIncoming(Disk& disk, const std::string& directory, Index index, Term term,
                                std::string_view state) {
-  return ReplaceFile(disk, directory, std::string(kIncomingFile),
+  return ReplaceFile(disk, directory, IncomingName(index),
                      {EncodeSnapshotHeader(index, term, state), state});
 }
 
 Status LogStore::InstallIncoming(Index index, Term term) {
   ASSENT_CHECK(!unforced_ && !directory_dirty_ && index > snapshot_index_ &&
                term <= hard_state_.term);
-  const std::string incoming = Path(kIncomingFile);
+  const std::string incoming = Path(IncomingName(index));
+  if (Status s = DropIncomingBefore(index); !s.ok()) return s;
   if (TermAt(index) == term) {
     if (Status s = disk_.Rename(incoming, Path(SnapshotName(index))); !s.ok()) return s;
     return disk_.SyncDirectory(options_.directory);
@@ -343,17 +344,31 @@ Status LogStore::InstallIncoming(Index index, Term term) {
   return Ok();
 }
 
+// They were overtaken before they could be installed.
+Status LogStore::DropIncomingBefore(Index index) {
+  Result<std::vector<std::string>> names = disk_.List(options_.directory);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    std::optional<Index> incoming = ParseIncomingName(name);
+    if (!incoming || *incoming >= index) continue;
+    if (Status s = RemoveIfThere(disk_, Path(name)); !s.ok()) return s;
+  }
+  return Ok();
+}
+
 // Between the two names of the snapshot: may be cut short anywhere, and is then done again.
 Status LogStore::ReplaceEverything(Index index, Term term) {
-  HardState state = hard_state_;
-  state.log_floor = index;
-  if (Status s = SaveHardState(state); !s.ok()) return s;
+  // First what makes room: the disk may be full.
   Result<std::vector<std::string>> names = disk_.List(options_.directory);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
     if (!ParseSegmentName(name) && !ParseSnapshotName(name)) continue;
     if (Status s = RemoveIfThere(disk_, Path(name)); !s.ok()) return s;
   }
+  if (Status s = disk_.SyncDirectory(options_.directory); !s.ok()) return s;
+  HardState state = hard_state_;
+  state.log_floor = index;
+  if (Status s = SaveHardState(state); !s.ok()) return s;
   const std::string header = EncodeSegmentHeader({.first_index = index + 1, .previous_term = term});
   if (Status s = ReplaceFile(disk_, options_.directory, SegmentName(index + 1), {header});
       !s.ok()) {

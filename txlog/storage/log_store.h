@@ -59,6 +59,7 @@ class LogStore {
   static Result<NodeIdentity> ReadIdentity(Disk& disk, const std::string& directory);
 
   Index last_index() const { return last_index_; }
+  Index snapshot_index() const { return snapshot_index_; }  // 0: none.
   Term last_term() const;
   // Nothing for what is compacted away (the snapshot's own index is known) or not yet there.
   std::optional<Term> TermAt(Index index) const;
@@ -129,6 +130,7 @@ class LogStore {
   Status CheckOwner(const NodeIdentity& found) const;
   Status ResumeInstall(const std::vector<std::string>& names);
   Status ReplaceEverything(Index index, Term term);
+  Status DropIncomingBefore(Index index);
   Status LoadSnapshot(const std::vector<std::string>& names, Recovered* recovered);
   Status LoadSegments(const std::vector<std::string>& names, Recovered* recovered);
   Status LoadSegment(Index named, bool last, Recovered* recovered);

@@ -34,6 +34,7 @@ GroupFixture::~GroupFixture() {
 }
 
 void GroupFixture::Node::Send(uint64_t to, std::string bytes) {
+  if (said) said->push_back(bytes);
   auto found = group.nodes_.find(to);
   if (found == group.nodes_.end() || found->second->engine == nullptr) return;
   if (group.cut_.contains({id, to})) return;

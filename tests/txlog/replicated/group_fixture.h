@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,10 +20,14 @@ namespace assent::txlog {
 // Work that runs when the test says so.
 class HeldExecutor final : public Executor {
  public:
-  void Run(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
+  void Run(std::function<void()> task) override {
+    if (at_once) return task();
+    tasks_.push_back(std::move(task));
+  }
   // False if there was nothing.
   bool RunOne();
   void Drop() { tasks_.clear(); }
+  bool at_once = false;  // As fast as another thread may be.
 
  private:
   std::deque<std::function<void()>> tasks_;
@@ -46,6 +51,8 @@ class GroupFixture : public testing::Test {
     std::unique_ptr<RecordingListener> listener;
     std::unique_ptr<ReplicatedEngine> engine;  // Null: dead.
     std::vector<Member> peers;
+    // What it said since somebody last looked, if anybody wants to know.
+    std::optional<std::vector<std::string>> said;
     std::vector<Status> deaths;
   };
 
