@@ -146,9 +146,10 @@ class Player {
   }
 
   void Move(const Command& c) {
-    const auto [from, to] = Ends(c.Word(0));
-    auto matches = [&, from = from, to = to](const Message& m) {
-      return (from == kNobody || m.from == from) && (to == kNobody || m.to == to);
+    const std::pair<NodeId, NodeId> ends = Ends(c.Word(0));
+    auto matches = [ends](const Message& m) {
+      return (ends.first == kNobody || m.from == ends.first) &&
+             (ends.second == kNobody || m.to == ends.second);
     };
     const auto& messages = cluster_->messages();
     uint64_t left = std::count_if(messages.begin(), messages.end(), matches);
