@@ -42,7 +42,8 @@ namespace assent {
   X(kUnlistedSessionClosed, "unlisted_session_closed") /* 5: killed for no branch */               \
   X(kEarlierSessionClosed, "earlier_session_closed")   /* 5: an id of an earlier start */          \
   X(kUnlistedVotesYes, "unlisted_votes_yes")           /* 5: YES of an app-held, not seen */       \
-  X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */
+  X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */       \
+  X(kHelperLeavesRest, "helper_leaves_rest")           /* base/helped_inbox.h: nobody is woken */
 
 enum class Mutant {
 #define X(id, name) id,

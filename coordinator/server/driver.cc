@@ -38,13 +38,12 @@ Driver::Driver(const Limits& limits, const Clock& clock, const Codec& codec,
 Driver::~Driver() = default;
 
 void Driver::Run() {
-  while (true) {
-    std::vector<DriverEvent> events = inbox_.DrainUntil(timers_.NextOr(clock_.Now() + kIdle));
-    const bool stop = events.empty() && inbox_.closed();
-    Handle(std::move(events));
-    if (stop) break;
-  }
-  ShutDown();
+  inbox_.Run(
+      [this](std::vector<DriverEvent> events) {
+        Handle(std::move(events));
+        return timers_.NextOr(clock_.Now() + kIdle);
+      },
+      [this] { ShutDown(); });
 }
 
 void Driver::HandlePending() {

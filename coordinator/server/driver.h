@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/inbox.h"
+#include "base/helped_inbox.h"
 #include "coordinator/core/decision_table.h"
 #include "coordinator/core/inquiry.h"
 #include "coordinator/core/phase_two.h"
@@ -44,8 +44,11 @@ class Driver final : public txlog::Listener {
 
   // ---- Any thread ------------------------------------------------------------------------------
 
-  // For what must not be lost: links and the log. False after Stop.
+  // For what must not be lost: links and the log. False after Stop. As TryPost, it may handle what
+  // waits on the thread of the caller, who must hold no lock (HelpedInbox).
   bool Post(DriverEvent event) { return inbox_.Post(std::move(event)); }
+  // As Post, for who holds one: the driver thread handles it.
+  bool PostAndWake(DriverEvent event) { return inbox_.PostAndWake(std::move(event)); }
   // For calls of clients. False if queue_max events wait, or after Stop.
   bool TryPost(DriverEvent event) { return inbox_.TryPost(std::move(event)); }
   // Makes Run return, once what was posted before is handled; waiting clients hear UNAVAILABLE and
@@ -61,8 +64,8 @@ class Driver final : public txlog::Listener {
   void OnLeadership(txlog::Term term, bool leader) override;
   void OnSnapshotWanted() override;
 
-  // ---- The driver thread
-  // -------------------------------------------------------------------------
+  // ---- The driver thread, or who handles in its place
+  // ---------------------------------------------
 
   // The log to propose to; before Run, and for as long as Run runs.
   void Attach(txlog::DecisionLog& log) { log_ = &log; }
@@ -237,10 +240,10 @@ class Driver final : public txlog::Listener {
   const Codec& codec_;
   const std::function<void(Status)> on_fatal_;
   std::function<void(bool)> tell_serving_ = [](bool) {};
-  Inbox<DriverEvent> inbox_;
+  HelpedInbox<DriverEvent> inbox_;
   DriverMetrics metrics_;  // Outlives finishing_, whose shares it holds.
 
-  // Below: the driver thread only.
+  // Below: of the thread that handles only.
   txlog::DecisionLog* log_ = nullptr;
   MonotonicTime now_{};
   bool dead_ = false;
