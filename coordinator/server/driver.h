@@ -127,7 +127,7 @@ class Driver final : public txlog::Listener {
   void On(const Timer& timer);
   void ShutDown();
   void Die(Status why);
-  void Propose(const Record& record, Term term, Proposal about);
+  void Propose(const Record& record, Term term, Proposal about, bool with_next = false);
   NodeView View() const;
   Live LiveOf(const Gid& gid) const;
   bool Ready() const { return leader_ && own_entry_applied_; }
@@ -192,7 +192,8 @@ class Driver final : public txlog::Listener {
   void AnswerWaiters(Finishing& finishing);
   void OnGrace(const Gtrid& gtrid);
   void OnResend(const Gtrid& gtrid);
-  void FlushEnds();
+  void LetEndsRide();
+  void FlushEnds(bool with_next = false);
   void DropFinishing(const Gtrid& gtrid);
   void CancelTimers(const Finishing& finishing);
   void DestroyFinishing();
