@@ -39,6 +39,43 @@ class Inbox {
     return true;
   }
 
+  // As TryPost and Post, but wake nobody: see HelpedInbox.
+  bool TryPostQuietly(T item) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (closed_ || items_.size() >= bound_) return false;
+    items_.push_back(std::move(item));
+    size_.store(items_.size(), std::memory_order_relaxed);
+    return true;
+  }
+  bool PostQuietly(T item) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (closed_) return false;
+    items_.push_back(std::move(item));
+    size_.store(items_.size(), std::memory_order_relaxed);
+    return true;
+  }
+
+  // Waits until there is an item, the inbox is closed, Wake was called, or `deadline` has passed.
+  void WaitUntil(std::chrono::steady_clock::time_point deadline) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    while (items_.empty() && !closed_ && !woken_) {
+      if (!changed_.WaitUntil(mutex_, deadline)) break;
+    }
+    woken_ = false;
+  }
+  // Makes WaitUntil return.
+  void Wake() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    woken_ = true;
+    changed_.NotifyOne();
+  }
+  // Takes everything, and waits for nothing.
+  std::vector<T> TakeAll() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    size_.store(0, std::memory_order_relaxed);
+    return std::exchange(items_, {});
+  }
+
   // Waits until there is an item, the inbox is closed, or `deadline` has passed; takes everything.
   // An empty answer means the deadline or the close.
   std::vector<T> DrainUntil(std::chrono::steady_clock::time_point deadline) EXCLUDES(mutex_) {
@@ -69,6 +106,12 @@ class Inbox {
     return closed_;
   }
 
+  // Unlike size, it has seen whatever was posted before.
+  bool empty() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return items_.empty();
+  }
+
   // How many wait, without the lock: whoever watches the queue must not delay it.
   size_t size() const { return size_.load(std::memory_order_relaxed); }
 
@@ -79,6 +122,7 @@ class Inbox {
   std::vector<T> items_ GUARDED_BY(mutex_);
   std::atomic<size_t> size_{0};  // Of items_; written under the mutex.
   bool closed_ GUARDED_BY(mutex_) = false;
+  bool woken_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace assent

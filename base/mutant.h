@@ -77,7 +77,8 @@ namespace assent {
   X(kPeerQueueUnbounded, "peer_queue_unbounded") /* memory towards a slow peer */                  \
   X(kSilenceIgnored, "silence_ignored")          /* of a half-open connection */                   \
   X(kFullOwnerIgnored, "full_owner_ignored")     /* drops what its owner did not take */           \
-  ASSENT_RAFT_MUTANTS(X)
+  ASSENT_RAFT_MUTANTS(X)                                                                           \
+  X(kHelperLeavesRest, "helper_leaves_rest") /* base/helped_inbox.h: nobody is woken */
 
 enum class Mutant {
 #define X(id, name) id,

@@ -23,6 +23,8 @@ namespace assent {
 class ASSENT_TSA(capability("mutex")) Mutex {
  public:
   void Lock() ASSENT_TSA(acquire_capability()) { mutex_.lock(); }
+  // False, at once, if another thread has it. Not for a thread that has it already.
+  bool TryLock() ASSENT_TSA(try_acquire_capability(true)) { return mutex_.try_lock(); }
   void Unlock() ASSENT_TSA(release_capability()) { mutex_.unlock(); }
 
  private:

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -134,6 +135,13 @@ class DecisionLog {
   // Errors: none but the three fates. A full disk refuses. A failed fsync ends the process, since
   // the page cache can't be trusted afterwards.
   virtual void Propose(std::string record, Term term, std::function<void(Fate)> done) = 0;
+
+  // As Propose, but alone it begins no append: it goes behind the record of the next Propose and,
+  // where the engine can, shares its forced write. For what nobody waits for. An engine may take it
+  // at once.
+  virtual void ProposeWithNext(std::string record, Term term, std::function<void(Fate)> done) {
+    Propose(std::move(record), term, std::move(done));
+  }
 
   // Runs `done` once everything committed before this call has been handed to OnApplied and this
   // node has proved that it still leads (read index). UNAVAILABLE: it does not; ask the leader.

@@ -1,9 +1,11 @@
 #include "txlog/local_log.h"
 
 #include <thread>
+#include <utility>
 #include <variant>
 
 #include "base/inbox.h"
+#include "base/mutex.h"
 #include "txlog/local_engine.h"
 #include "txlog/storage/executor.h"
 
@@ -57,6 +59,10 @@ class LocalLog::Impl {
   }
 
   void Post(Item item) { inbox_.Post(std::move(item)); }
+  void PutBehindNext(Proposal proposal) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    behind_next_.push_back(std::move(proposal));
+  }
   const LocalEngine& engine() const { return *engine_; }
 
  private:
@@ -64,9 +70,21 @@ class LocalLog::Impl {
     engine_->Announce();
     for (;;) {
       std::vector<Item> items = inbox_.Drain();
-      if (items.empty()) return;
-      Handle(std::move(items));
+      if (!items.empty()) {
+        Handle(std::move(items));
+        continue;
+      }
+      // Nothing came that they could have gone with.
+      if (std::vector<Proposal> rest = TakeBehindNext(); !rest.empty()) {
+        engine_->Commit(std::move(rest));
+      }
+      return;
     }
+  }
+
+  std::vector<Proposal> TakeBehindNext() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return std::exchange(behind_next_, {});
   }
 
   // What needs no disk goes first: it does not depend on proposals that are still under way.
@@ -83,10 +101,14 @@ class LocalLog::Impl {
         engine_->SnapshotWritten(written->index, written->term, written->status);
       }
     }
-    if (!proposals.empty()) engine_->Commit(std::move(proposals));
+    if (proposals.empty()) return;
+    for (Proposal& proposal : TakeBehindNext()) proposals.push_back(std::move(proposal));
+    engine_->Commit(std::move(proposals));
   }
 
   Inbox<Item> inbox_{kInboxBound};
+  Mutex mutex_;
+  std::vector<Proposal> behind_next_ GUARDED_BY(mutex_);
   std::unique_ptr<BackgroundThread> spares_ = std::make_unique<BackgroundThread>();
   // Apart from the spares: a large snapshot must not delay the next segment.
   std::unique_ptr<BackgroundThread> snapshots_ = std::make_unique<BackgroundThread>();
@@ -108,6 +130,10 @@ const NodeIdentity& LocalLog::identity() const { return impl_->engine().identity
 
 void LocalLog::Propose(std::string record, Term term, std::function<void(Fate)> done) {
   impl_->Post(Proposal{std::move(record), term, std::move(done)});
+}
+
+void LocalLog::ProposeWithNext(std::string record, Term term, std::function<void(Fate)> done) {
+  impl_->PutBehindNext(Proposal{std::move(record), term, std::move(done)});
 }
 
 void LocalLog::ReadBarrier(std::function<void(Status)> done) {

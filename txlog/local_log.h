@@ -75,6 +75,7 @@ class LocalLog final : public DecisionLog {
   const NodeIdentity& identity() const;
 
   void Propose(std::string record, Term term, std::function<void(Fate)> done) override;
+  void ProposeWithNext(std::string record, Term term, std::function<void(Fate)> done) override;
   void ReadBarrier(std::function<void(Status)> done) override;
   void SaveSnapshot(Index index, std::string state) override;
   // Always FAILED_PRECONDITION: this engine has one member for good.

@@ -64,7 +64,8 @@ sql::ConnectOptionsMap Properties(const ConnectOptions& options, Purpose purpose
   text("characterSetResults", "utf8mb4");
   // A silent new session would lose the branch of the old one.
   flag("OPT_RECONNECT", false);
-  flag("CLIENT_MULTI_STATEMENTS", false);
+  // For QueryEach. No text of a user's gets to a finish session.
+  flag("CLIENT_MULTI_STATEMENTS", purpose == Purpose::kFinish);
   // LOAD DATA LOCAL would read files of this machine; the library allows it by default.
   number("OPT_LOCAL_INFILE", 0);
   // Count the rows that a statement matched, as PostgreSQL does, not those that it altered.
@@ -102,6 +103,23 @@ SqlError Thrown() {
   } catch (...) {
     return {.number = 0, .state = "", .message = "something that is no std::exception was thrown"};
   }
+}
+
+std::vector<Row> ReadRows(sql::Statement& statement) {
+  std::vector<Row> rows;
+  std::unique_ptr<sql::ResultSet> result(statement.getResultSet());
+  const uint32_t columns = result->getMetaData()->getColumnCount();
+  while (result->next()) {
+    Row row;
+    for (uint32_t i = 1; i <= columns; ++i) {
+      // By length: XA RECOVER's data may hold NUL, though its column is declared as text.
+      auto value = result->getString(i);
+      row.push_back(result->isNull(i) ? std::nullopt
+                                      : std::optional(std::string(value.c_str(), value.length())));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
 }
 
 WorkError OpenError(const SqlError& error, const std::string& where) {
@@ -218,23 +236,25 @@ std::variant<std::vector<Row>, SqlError> Connection::Query(const std::string& sq
   std::vector<Row> rows;
   auto error = Guarded([&](sql::Connection& connection) {
     std::unique_ptr<sql::Statement> statement(connection.createStatement());
-    if (!statement->execute(sql)) return;
-    std::unique_ptr<sql::ResultSet> result(statement->getResultSet());
-    uint32_t columns = result->getMetaData()->getColumnCount();
-    while (result->next()) {
-      Row row;
-      for (uint32_t i = 1; i <= columns; ++i) {
-        // By length: XA RECOVER's data may hold NUL, though its column is declared as text.
-        auto value = result->getString(i);
-        row.push_back(result->isNull(i)
-                          ? std::nullopt
-                          : std::optional(std::string(value.c_str(), value.length())));
-      }
-      rows.push_back(std::move(row));
-    }
+    if (statement->execute(sql)) rows = ReadRows(*statement);
   });
   if (error) return std::move(*error);
   return rows;
+}
+
+std::vector<std::variant<std::vector<Row>, SqlError>> Connection::QueryEach(
+    const std::vector<std::string>& queries) {
+  std::string all;
+  for (const std::string& query : queries) all += (all.empty() ? "" : "; ") + query;
+  std::vector<std::variant<std::vector<Row>, SqlError>> answers;
+  auto error = Guarded([&](sql::Connection& connection) {
+    std::unique_ptr<sql::Statement> statement(connection.createStatement());
+    for (bool more = statement->execute(all); more; more = statement->getMoreResults()) {
+      answers.emplace_back(ReadRows(*statement));
+    }
+  });
+  if (error) answers.emplace_back(*std::move(error));
+  return answers;
 }
 
 }  // namespace assent::adapters::mysql

@@ -63,6 +63,12 @@ class Connection {
   std::optional<SqlError> Run(const std::string& sql);
   std::variant<std::vector<Row>, SqlError> Query(const std::string& sql);
 
+  // Several queries in one round trip, on connections of Purpose::kFinish. They run in order up to
+  // the first that fails: as many answers as ran, and only the last can be an error. Each answers
+  // with rows: no verbs.
+  std::vector<std::variant<std::vector<Row>, SqlError>> QueryEach(
+      const std::vector<std::string>& queries);
+
   // Runs something on the library's own connection; what it throws becomes the error, and marks
   // the connection lost where it means that.
   std::optional<SqlError> Guarded(const std::function<void(sql::Connection&)>& work);

@@ -12,6 +12,55 @@
 namespace assent::adapters::mysql {
 namespace {
 
+using Rows = std::variant<std::vector<Row>, SqlError>;
+
+// Columns: formatID, gtrid_length, bqual_length, data. All programs' branches of the server.
+constexpr char kListPrepared[] = "XA RECOVER";
+constexpr char kReadOnly[] = "SELECT @@global.read_only";
+constexpr char kReplica[] = "SHOW REPLICA STATUS";
+
+std::vector<Gid> GidsOf(const std::vector<Row>& listed) {
+  std::vector<Gid> gids;
+  for (const Row& row : listed) {
+    auto number = [&row](size_t i) {
+      return std::strtoll(row[i].value_or("-1").c_str(), nullptr, 10);
+    };
+    if (number(1) < 0 || number(2) < 0) continue;
+    auto gid = GidFromXaRecover(number(0), static_cast<size_t>(number(1)),
+                                static_cast<size_t>(number(2)), row[3].value_or(""));
+    if (gid) gids.push_back(*std::move(gid));
+  }
+  return gids;
+}
+
+Why WhyReadOnly(Rows answer) {
+  if (auto* error = std::get_if<SqlError>(&answer)) return std::move(*error);
+  if (std::get<std::vector<Row>>(answer).at(0)[0].value_or("0") == "0") return std::nullopt;
+  return "this server is read-only: a standby, or a primary under maintenance";
+}
+
+Why WhyReplicaBy(const Connection& connection, Rows answer) {
+  if (auto* error = std::get_if<SqlError>(&answer)) {
+    // Servers of old don't know the words, and users seldom have the privilege; read_only and the
+    // identity must do then.
+    if (connection.lost()) return std::move(*error);
+    return std::nullopt;
+  }
+  constexpr size_t kIoRunning = 10;  // Slave_IO_Running, Replica_IO_Running: Yes, Connecting, No.
+  for (const Row& row : std::get<std::vector<Row>>(answer)) {
+    if (row.size() > kIoRunning && row[kIoRunning].value_or("No") != "No") {
+      return "this server replicates from " + row[1].value_or("another");
+    }
+  }
+  return std::nullopt;
+}
+
+// Nothing speaks against it.
+bool IsPrimary(const Why& why) {
+  const auto* reason = std::get_if<std::optional<std::string>>(&why);
+  return reason != nullptr && !reason->has_value();
+}
+
 FinishAnswer Unanswered(const SqlError& error, const std::string& what) {
   FinishAnswer answer{.finish = Finish::kTransient,
                       .code = CodeOf(error),
@@ -203,46 +252,34 @@ FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
 }
 
 std::variant<std::vector<Gid>, SqlError> ListPrepared(Connection& connection) {
-  // Columns: formatID, gtrid_length, bqual_length, data. All programs' branches of the server.
-  auto listed = connection.Query("XA RECOVER");
+  auto listed = connection.Query(kListPrepared);
   if (auto* error = std::get_if<SqlError>(&listed)) return std::move(*error);
-  std::vector<Gid> gids;
-  for (const Row& row : std::get<std::vector<Row>>(listed)) {
-    auto number = [&row](size_t i) {
-      return std::strtoll(row[i].value_or("-1").c_str(), nullptr, 10);
-    };
-    if (number(1) < 0 || number(2) < 0) continue;
-    auto gid = GidFromXaRecover(number(0), static_cast<size_t>(number(1)),
-                                static_cast<size_t>(number(2)), row[3].value_or(""));
-    if (gid) gids.push_back(*std::move(gid));
-  }
-  return gids;
+  return GidsOf(std::get<std::vector<Row>>(listed));
 }
 
-std::variant<std::optional<std::string>, SqlError> WhyNotPrimary(Connection& connection) {
-  auto read_only = connection.Query("SELECT @@global.read_only");
-  if (auto* error = std::get_if<SqlError>(&read_only)) return std::move(*error);
-  if (std::get<std::vector<Row>>(read_only)[0][0].value_or("0") != "0") {
-    return "this server is read-only: a standby, or a primary under maintenance";
+std::variant<Listing, SqlError> ListAndProve(Connection& connection) {
+  auto answers = connection.QueryEach({kListPrepared, kReadOnly, kReplica});
+  auto answer = [&](size_t i) -> Rows {
+    if (i < answers.size()) return std::move(answers[i]);
+    return SqlError{.number = 0, .state = "", .message = "the server left a query unanswered"};
+  };
+  Rows listed = answer(0);
+  if (auto* error = std::get_if<SqlError>(&listed)) return std::move(*error);
+  Listing listing{.gids = GidsOf(std::get<std::vector<Row>>(listed))};
+  listing.why_not_primary = WhyReadOnly(answer(1));
+  if (IsPrimary(listing.why_not_primary)) {
+    listing.why_not_primary = WhyReplicaBy(connection, answer(2));
   }
-  return WhyReplica(connection);
+  return listing;
 }
 
-std::variant<std::optional<std::string>, SqlError> WhyReplica(Connection& connection) {
-  auto replica = connection.Query("SHOW REPLICA STATUS");
-  if (auto* error = std::get_if<SqlError>(&replica)) {
-    // Servers of old don't know the words, and users seldom have the privilege; read_only and the
-    // identity must do then.
-    if (connection.lost()) return std::move(*error);
-    return std::nullopt;
-  }
-  constexpr size_t kIoRunning = 10;  // Slave_IO_Running, Replica_IO_Running: Yes, Connecting, No.
-  for (const Row& row : std::get<std::vector<Row>>(replica)) {
-    if (row.size() > kIoRunning && row[kIoRunning].value_or("No") != "No") {
-      return "this server replicates from " + row[1].value_or("another");
-    }
-  }
-  return std::nullopt;
+Why WhyNotPrimary(Connection& connection) {
+  Why why = WhyReadOnly(connection.Query(kReadOnly));
+  return IsPrimary(why) ? WhyReplica(connection) : why;
+}
+
+Why WhyReplica(Connection& connection) {
+  return WhyReplicaBy(connection, connection.Query(kReplica));
 }
 
 }  // namespace assent::adapters::mysql

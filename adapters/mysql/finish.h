@@ -66,12 +66,21 @@ FinishAnswer FinishBranch(const FinishTools& tools, Finisher finisher,
 // Every prepared branch of this server whose id has our format, of any cluster and resource.
 std::variant<std::vector<Gid>, SqlError> ListPrepared(Connection& connection);
 
-// Why this server is no place to conclude anything from an absence; nothing if it is a writable
+// Why a server is no place to conclude anything from an absence; nothing if it is a writable
 // primary as far as can be seen. An error if it can't be asked.
-std::variant<std::optional<std::string>, SqlError> WhyNotPrimary(Connection& connection);
+using Why = std::variant<std::optional<std::string>, SqlError>;
+Why WhyNotPrimary(Connection& connection);
 
 // The second half of it: why this server looks like a running replica, whether read-only or not.
 // Circular replication looks so too; there, an absence stays undecided.
-std::variant<std::optional<std::string>, SqlError> WhyReplica(Connection& connection);
+Why WhyReplica(Connection& connection);
+
+// What ListPrepared and then WhyNotPrimary answer, in one round trip. On connections of
+// Purpose::kFinish. An error: the listing failed.
+struct Listing {
+  std::vector<Gid> gids;
+  Why why_not_primary;
+};
+std::variant<Listing, SqlError> ListAndProve(Connection& connection);
 
 }  // namespace assent::adapters::mysql

@@ -38,42 +38,41 @@ FinishAnswer MysqlFinishSession::Rollback(const Gid& gid, const Evidence& eviden
                       {.decision = Decision::kAbort, .gid = gid, .evidence = evidence});
 }
 
-Status MysqlFinishSession::ProvePrimary() {
+Status MysqlFinishSession::Proven(const Why& why_not_primary) {
   if (MutantOn(Mutant::kStandbyTrusted)) return Ok();
-  auto standby = WhyNotPrimary(*connection_);
-  if (auto* error = std::get_if<SqlError>(&standby)) {
+  if (auto* error = std::get_if<SqlError>(&why_not_primary)) {
     return Unavailable("asking whether this is the primary: " + TextOf(*error));
   }
-  if (auto& why = std::get<std::optional<std::string>>(standby)) return Unavailable(*why);
-  return Ok();
+  auto& why = std::get<std::optional<std::string>>(why_not_primary);
+  return why ? Unavailable(*why) : Ok();
 }
 
-Result<std::vector<Gid>> MysqlFinishSession::ListOurs() {
-  auto listed = ListPrepared(*connection_);
-  if (auto* error = std::get_if<SqlError>(&listed)) {
-    if (error->number == kErXaRecoverPrivilege) {
-      return PermissionDenied("XA RECOVER: " + TextOf(*error) +
-                              "; MySQL says so when the privilege XA_RECOVER_ADMIN is missing: "
-                              "grant it to \"" +
-                              options_.user + "\"");
-    }
-    return Unavailable("XA RECOVER: " + TextOf(*error));
+Status MysqlFinishSession::NotListed(const SqlError& error) const {
+  if (error.number == kErXaRecoverPrivilege) {
+    return PermissionDenied("XA RECOVER: " + TextOf(error) +
+                            "; MySQL says so when the privilege XA_RECOVER_ADMIN is missing: "
+                            "grant it to \"" +
+                            options_.user + "\"");
   }
-  auto& gids = std::get<std::vector<Gid>>(listed);
-  // XA RECOVER is server-wide: other programs, clusters and resources have branches here too.
+  return Unavailable("XA RECOVER: " + TextOf(error));
+}
+
+// XA RECOVER is server-wide: other programs, clusters and resources have branches here too.
+void MysqlFinishSession::KeepOurs(std::vector<Gid>* gids) const {
   std::erase_if(
-      gids, [this](const Gid& gid) { return !IsOurs(gid, options_.cluster, options_.resource); });
-  return std::move(gids);
+      *gids, [this](const Gid& gid) { return !IsOurs(gid, options_.cluster, options_.resource); });
 }
 
 Result<std::vector<PreparedBranch>> MysqlFinishSession::Recover() {
-  if (Status primary = ProvePrimary(); !primary.ok()) return primary;
+  if (Status primary = Proven(WhyNotPrimary(*connection_)); !primary.ok()) return primary;
   auto evidence = identity_.ReadEvidence(*connection_);
   if (!evidence.ok()) return evidence.status();
-  auto gids = ListOurs();
-  if (!gids.ok()) return gids.status();
+  auto listed = ListPrepared(*connection_);
+  if (auto* error = std::get_if<SqlError>(&listed)) return NotListed(*error);
+  auto& gids = std::get<std::vector<Gid>>(listed);
+  KeepOurs(&gids);
   std::vector<PreparedBranch> branches;
-  for (Gid& gid : *gids) branches.push_back({.gid = std::move(gid), .evidence = *evidence});
+  for (Gid& gid : gids) branches.push_back({.gid = std::move(gid), .evidence = *evidence});
   return branches;
 }
 
@@ -81,11 +80,13 @@ Result<std::vector<PrepareAnswer>> MysqlFinishSession::LookUp(
     const std::vector<AppHeldBranch>& branches) {
   const ServerFacts& facts = connection_->facts();
   Look look{.cluster = options_.cluster, .resource = options_.resource};
-  auto gids = ListOurs();
-  if (!gids.ok()) return gids.status();
-  for (Gid& gid : *gids) look.listed[gid.gtrid].push_back(gid);
-  // After the listing: a primary may have become read-only at any time before it.
-  if (Status primary = ProvePrimary(); !primary.ok()) return primary;
+  auto answer = ListAndProve(*connection_);
+  if (auto* error = std::get_if<SqlError>(&answer)) return NotListed(*error);
+  auto& listing = std::get<Listing>(answer);
+  // Asked after the listing: a primary may have become read-only at any time before it.
+  if (Status primary = Proven(listing.why_not_primary); !primary.ok()) return primary;
+  KeepOurs(&listing.gids);
+  for (Gid& gid : listing.gids) look.listed[gid.gtrid].push_back(gid);
   auto server = identity_.ReadEvidence(*connection_);
   if (!server.ok()) return server.status();
   look.server = *std::move(server);

@@ -19,7 +19,7 @@ class MysqlFinishSession final : public FinishSession {
   FinishAnswer Commit(const Gid& gid, const Evidence& evidence, JournalWord journal) override;
   FinishAnswer Rollback(const Gid& gid, const Evidence& evidence) override;
   Result<std::vector<PreparedBranch>> Recover() override;
-  // Four round trips for any number of branches, and one more at the first of a connection.
+  // One round trip for any number of branches, and some more at the first of a connection.
   Result<std::vector<PrepareAnswer>> LookUp(const std::vector<AppHeldBranch>& branches) override;
   Evidence SessionEvidence(const AppHeldBranch& branch) override;
   // OK: who knows a gid may end it here (the privileges that LookUp asks for apart).
@@ -28,8 +28,9 @@ class MysqlFinishSession final : public FinishSession {
  private:
   FinishTools Tools();
   // UNAVAILABLE unless this is a writable primary, as far as can be seen.
-  Status ProvePrimary();
-  Result<std::vector<Gid>> ListOurs();
+  static Status Proven(const Why& why_not_primary);
+  Status NotListed(const SqlError& error) const;
+  void KeepOurs(std::vector<Gid>* gids) const;
 
   const ConnectOptions options_;  // Before identity_, which refers to it.
   std::unique_ptr<Connection> connection_;

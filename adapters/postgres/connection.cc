@@ -88,6 +88,8 @@ std::string ConnectionText(const ConnectOptions& options, Purpose purpose) {
     settings += " -c trace_notify=on -c client_min_messages=debug1";  // See Notices.
   } else {
     settings += " -c client_min_messages=warning";  // See Notices.
+    // What is prepared here once is never planned again: no plan of ours depends on its parameters.
+    settings += " -c plan_cache_mode=force_generic_plan";
   }
 
   // libpq counts in seconds, and takes 1 for 2.

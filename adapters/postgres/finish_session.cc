@@ -282,7 +282,12 @@ Result<std::vector<PrepareAnswer>> PostgresFinishSession::LookUp(
   const std::string what = "look-up of prepared branches on " + resource_ + ": ";
   if (connection_->lost()) return Unavailable(what + "the session was lost before; open another");
   if (auto failure = BecomeSelf()) return ToStatus(what, *failure);
-  auto answer = connection_->Run(LookUpText(branches));
+  if (!look_up_prepared_) {
+    auto prepared = connection_->Run(PrepareLookUp());
+    if (auto* failure = std::get_if<Failure>(&prepared)) return ToStatus(what, *failure);
+    look_up_prepared_ = true;
+  }
+  auto answer = connection_->Run(RunLookUp(branches));
   if (auto* failure = std::get_if<Failure>(&answer)) return ToStatus(what, *failure);
   const Look look = ReadLook(std::get<pqxx::result>(answer));
   server_ = look.server;

@@ -81,6 +81,7 @@ class PostgresFinishSession final : public FinishSession {
   const std::string cluster_;
   const std::string resource_;
   std::unique_ptr<Connection> connection_;
+  bool look_up_prepared_ = false;
   std::string role_;    // Current, quoted; empty: the user's own.
   ServerFacts server_;  // Once WhyNotPrimary() has asked.
 };

@@ -16,13 +16,9 @@ bool IsTrue(const pqxx::field& field) { return std::string_view(field.c_str()) =
 
 }  // namespace
 
-std::string LookUpText(const std::vector<AppHeldBranch>& branches) {
-  std::string gtrids;  // No character of theirs needs quoting in an array.
-  for (const AppHeldBranch& branch : branches) {
-    gtrids += (gtrids.empty() ? "" : ",") + ToString(branch.gid.gtrid);
-  }
+std::string PrepareLookUp() {
   // At least one row, whatever is listed.
-  return "SELECT " + FactsColumns() +
+  return "PREPARE assent_look_up(text[]) AS SELECT " + FactsColumns() +
          ", current_database(),"
          " current_setting('synchronous_standby_names') <> ''"
          " AND current_setting('synchronous_commit') NOT IN ('off', 'local'),"
@@ -30,8 +26,15 @@ std::string LookUpText(const std::vector<AppHeldBranch>& branches) {
          " p.gid, p.transaction::text, p.database, p.database = current_database(), " +
          MayBecome("p.owner") + ", " + GrantNeeded("p.owner") +
          " FROM (SELECT) one LEFT JOIN pg_prepared_xacts p"
-         " ON starts_with(p.gid, 'assent:') AND split_part(p.gid, ':', 2) = ANY('{" +
-         gtrids + "}')";
+         " ON starts_with(p.gid, 'assent:') AND split_part(p.gid, ':', 2) = ANY($1)";
+}
+
+std::string RunLookUp(const std::vector<AppHeldBranch>& branches) {
+  std::string gtrids;  // No character of theirs needs quoting in an array.
+  for (const AppHeldBranch& branch : branches) {
+    gtrids += (gtrids.empty() ? "" : ",") + ToString(branch.gid.gtrid);
+  }
+  return "EXECUTE assent_look_up('{" + gtrids + "}')";
 }
 
 Look ReadLook(const pqxx::result& result) {

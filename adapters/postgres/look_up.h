@@ -30,7 +30,10 @@ struct Look {
   std::unordered_map<Gtrid, std::vector<ListedBranch>> listed;
 };
 
-std::string LookUpText(const std::vector<AppHeldBranch>& branches);
+// Prepared once in each session, since planning it costs many times what running it does; then run
+// for the transactions that are asked about.
+std::string PrepareLookUp();
+std::string RunLookUp(const std::vector<AppHeldBranch>& branches);
 Look ReadLook(const pqxx::result& result);
 
 // Pure.

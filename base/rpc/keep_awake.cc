@@ -5,7 +5,12 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/stub_options.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <functional>
+#include <memory>
+#include <utility>
 
 #include "base/check.h"
 
@@ -13,6 +18,27 @@ namespace assent::rpc {
 namespace {
 // A ping every 400 ms was measured to be too rare.
 constexpr std::chrono::milliseconds kInterval{100};
+
+// As gRPC 1.51 counts them (CallbackAlternativeCQ).
+int CallbackThreads() {
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 2, 16);
+}
+
+// A second one that detained threads could take the last.
+std::atomic<bool> somebody_detains{false};
+
+// One call of what nobody offers.
+struct Call {
+  grpc::ClientContext context;
+  grpc::Slice nothing;
+  grpc::ByteBuffer request{&nothing, 1};  // An empty message; no slice at all would be none.
+  grpc::ByteBuffer reply;
+
+  void Start(grpc::GenericStub& stub, std::function<void(grpc::Status)> done) {
+    stub.UnaryCall(&context, "/assent.KeepAwake/Ping", grpc::StubOptions(), &request, &reply,
+                   std::move(done));
+  }
+};
 }  // namespace
 
 KeepAwake::KeepAwake() {
@@ -21,6 +47,8 @@ KeepAwake::KeepAwake() {
   server_ = builder.BuildAndStart();
   ASSENT_CHECK(server_ != nullptr);
   stub_ = std::make_unique<grpc::GenericStub>(server_->InProcessChannel({}));
+  detains_ = !somebody_detains.exchange(true);
+  if (detains_) DetainThreads();
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -30,8 +58,31 @@ KeepAwake::~KeepAwake() {
     stopping_ = true;
   }
   changed_.NotifyAll();
+  released_.NotifyAll();
   thread_.join();
+  {
+    MutexLock lock(mutex_);
+    while (detained_ > 0) changed_.Wait(mutex_);
+  }
+  if (detains_) somebody_detains = false;
   server_->Shutdown();
+}
+
+void KeepAwake::DetainThreads() {
+  const int count = CallbackThreads() / 2;
+  {
+    MutexLock lock(mutex_);
+    detained_ = count;
+  }
+  for (int i = 0; i < count; ++i) {
+    auto call = std::make_shared<Call>();  // Lives until its callback has run.
+    call->Start(*stub_, [this, call](const grpc::Status&) {
+      MutexLock lock(mutex_);
+      while (!stopping_) released_.Wait(mutex_);
+      --detained_;
+      changed_.NotifyAll();
+    });
+  }
 }
 
 void KeepAwake::Run() {
@@ -48,20 +99,16 @@ void KeepAwake::Run() {
 }
 
 void KeepAwake::Ping() {
-  grpc::ClientContext context;
-  grpc::Slice nothing;
-  grpc::ByteBuffer request(&nothing, 1);  // An empty message; no slice at all would be none.
-  grpc::ByteBuffer reply;
+  Call call;
   {
     MutexLock lock(mutex_);
     answered_ = false;
   }
-  stub_->UnaryCall(&context, "/assent.KeepAwake/Ping", grpc::StubOptions(), &request, &reply,
-                   [this](grpc::Status) {
-                     MutexLock lock(mutex_);
-                     answered_ = true;
-                     changed_.NotifyAll();
-                   });
+  call.Start(*stub_, [this](const grpc::Status&) {
+    MutexLock lock(mutex_);
+    answered_ = true;
+    changed_.NotifyAll();
+  });
   MutexLock lock(mutex_);
   while (!answered_) changed_.Wait(mutex_);
 }

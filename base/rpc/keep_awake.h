@@ -1,7 +1,10 @@
-// A guard against gRPC 1.51's idle stall. Callbacks of the whole process run on a few threads, each
-// of which sleeps a flat 100 ms once it has seen no event for 1 s: a message that arrives then
-// waits up to 100 ms, at servers and at callback clients alike. While a KeepAwake lives, a call
-// that never leaves the process keeps those threads from ever being idle.
+// Two guards against gRPC 1.51's threads for callbacks, of which the whole process has a few:
+//  - Each sleeps a flat 100 ms once it has seen no event for 1 s: a message that arrives then waits
+//    up to 100 ms, at servers and at callback clients alike. While a KeepAwake lives, a call that
+//    never leaves the process keeps them from ever being idle.
+//  - Before one of them handles an event, it wakes another to wait for the next one in its place.
+//    Where every event is a little work, that costs more than the work. So a KeepAwake detains half
+//    of them: of two, the usual number on small machines, one is left, which hands over to nobody.
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>
@@ -15,7 +18,8 @@
 
 namespace assent::rpc {
 
-// One a process is enough. It costs ten calls a second, some 0.1 % of a core.
+// One a process is enough, and only the first detains threads. It costs ten calls a second, some
+// 0.1 % of a core. Callbacks must not block while it lives (they never should).
 class KeepAwake {
  public:
   KeepAwake();
@@ -24,6 +28,7 @@ class KeepAwake {
   KeepAwake& operator=(const KeepAwake&) = delete;
 
  private:
+  void DetainThreads();
   void Run();
   void Ping();
 
@@ -32,7 +37,10 @@ class KeepAwake {
   std::unique_ptr<grpc::GenericStub> stub_;
   Mutex mutex_;
   CondVar changed_;
+  CondVar released_;  // For the detained, whom nothing but the end shall wake.
   bool stopping_ GUARDED_BY(mutex_) = false;
+  int detained_ GUARDED_BY(mutex_) = 0;  // Threads, or calls on the way to detain one.
+  bool detains_ = false;
   bool answered_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

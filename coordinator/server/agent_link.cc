@@ -164,7 +164,7 @@ void AgentLink::CloseSilent() {
 void AgentLink::Drop(const char* why) {
   LogWarning(why, {{"link", id_}, {"peer", peer_}});
   // Before the agent can hear of it: when it dials again its place is free.
-  driver_.Post(LinkClosed{id_});
+  driver_.PostAndWake(LinkClosed{id_});
   Cancel();
 }
 

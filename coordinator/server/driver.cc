@@ -38,13 +38,12 @@ Driver::Driver(const Limits& limits, const Clock& clock, const Codec& codec,
 Driver::~Driver() = default;
 
 void Driver::Run() {
-  while (true) {
-    std::vector<DriverEvent> events = inbox_.DrainUntil(timers_.NextOr(clock_.Now() + kIdle));
-    const bool stop = events.empty() && inbox_.closed();
-    Handle(std::move(events));
-    if (stop) break;
-  }
-  ShutDown();
+  inbox_.Run(
+      [this](std::vector<DriverEvent> events) {
+        Handle(std::move(events));
+        return timers_.NextOr(clock_.Now() + kIdle);
+      },
+      [this] { ShutDown(); });
 }
 
 void Driver::HandlePending() {
@@ -126,15 +125,20 @@ void Driver::On(const Timer& timer) {
   }
 }
 
-void Driver::Propose(const Record& record, Term term, Proposal about) {
+void Driver::Propose(const Record& record, Term term, Proposal about, bool with_next) {
   metrics_.Proposed(record);
-  log_->Propose(codec_.Encode(record), term, [this, about = std::move(about)](txlog::Fate fate) {
+  auto done = [this, about = std::move(about)](txlog::Fate fate) {
     metrics_.proposals_waiting.Add(-1);
     // What happens next is what applying answers. Durable alone decides nothing, so it is not even
     // worth an event.
     if (fate == txlog::Fate::kDurable && !MutantOn(Mutant::kActOnDurability)) return;
     Post(ProposalAnswered{about, fate});
-  });
+  };
+  if (with_next) {
+    log_->ProposeWithNext(codec_.Encode(record), term, std::move(done));
+  } else {
+    log_->Propose(codec_.Encode(record), term, std::move(done));
+  }
 }
 
 NodeView Driver::View() const {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/inbox.h"
+#include "base/helped_inbox.h"
 #include "coordinator/core/decision_table.h"
 #include "coordinator/core/inquiry.h"
 #include "coordinator/core/phase_two.h"
@@ -45,8 +45,11 @@ class Driver final : public txlog::Listener {
 
   // ---- Any thread ------------------------------------------------------------------------------
 
-  // For what must not be lost: links and the log. False after Stop.
+  // For what must not be lost: links and the log. False after Stop. As TryPost, it may handle what
+  // waits on the thread of the caller, who must hold no lock (HelpedInbox).
   bool Post(DriverEvent event) { return inbox_.Post(std::move(event)); }
+  // As Post, for who holds one: the driver thread handles it.
+  bool PostAndWake(DriverEvent event) { return inbox_.PostAndWake(std::move(event)); }
   // For calls of clients. False if queue_max events wait, or after Stop.
   bool TryPost(DriverEvent event) { return inbox_.TryPost(std::move(event)); }
   // Makes Run return, once what was posted before is handled; waiting clients hear UNAVAILABLE and
@@ -63,8 +66,8 @@ class Driver final : public txlog::Listener {
   void OnSnapshotWanted() override;
   void OnGroup(txlog::Group group) override;
 
-  // ---- The driver thread
-  // -------------------------------------------------------------------------
+  // ---- The driver thread, or who handles in its place
+  // ---------------------------------------------
 
   // The log to propose to; before Run, and for as long as Run runs.
   void Attach(txlog::DecisionLog& log) { log_ = &log; }
@@ -126,7 +129,7 @@ class Driver final : public txlog::Listener {
   void On(const Timer& timer);
   void ShutDown();
   void Die(Status why);
-  void Propose(const Record& record, Term term, Proposal about);
+  void Propose(const Record& record, Term term, Proposal about, bool with_next = false);
   NodeView View() const;
   Live LiveOf(const Gid& gid) const;
   bool Ready() const { return leader_ && own_entry_applied_; }
@@ -191,7 +194,8 @@ class Driver final : public txlog::Listener {
   void AnswerWaiters(Finishing& finishing);
   void OnGrace(const Gtrid& gtrid);
   void OnResend(const Gtrid& gtrid);
-  void FlushEnds();
+  void LetEndsRide();
+  void FlushEnds(bool with_next = false);
   void DropFinishing(const Gtrid& gtrid);
   void CancelTimers(const Finishing& finishing);
   void DestroyFinishing();
@@ -250,10 +254,10 @@ class Driver final : public txlog::Listener {
   const Codec& codec_;
   const std::function<void(Status)> on_fatal_;
   std::function<void(bool)> tell_serving_ = [](bool) {};
-  Inbox<DriverEvent> inbox_;
+  HelpedInbox<DriverEvent> inbox_;
   DriverMetrics metrics_;  // Outlives finishing_, whose shares it holds.
 
-  // Below: the driver thread only.
+  // Below: of the thread that handles only.
   txlog::DecisionLog* log_ = nullptr;
   MonotonicTime now_{};
   bool dead_ = false;

@@ -172,7 +172,15 @@ void Driver::OnResend(const Gtrid& gtrid) {
   Deliver(gtrid, PhaseTwoEvent{TellAgain{}});
 }
 
-void Driver::FlushEnds() {
+// ENDs that have waited for a while go behind the decision that is proposed next, and cost no
+// forced write of their own. Not sooner: what is in one record is forgotten at the agents in one
+// message.
+void Driver::LetEndsRide() {
+  if (!flush_ends_timer_ || ends_refused_) return;
+  if (now_ >= flush_ends_timer_->first - limits_.end_delay / 2) FlushEnds(true);
+}
+
+void Driver::FlushEnds(bool with_next) {
   timers_.Cancel(std::exchange(flush_ends_timer_, std::nullopt));
   ends_refused_ = false;
   if (ends_.empty() || !Ready()) return;
@@ -183,7 +191,7 @@ void Driver::FlushEnds() {
     const size_t to = std::min(all.size(), from + limits_.end_batch_max);
     End record{.gtrids = {all.begin() + static_cast<ptrdiff_t>(from),
                           all.begin() + static_cast<ptrdiff_t>(to)}};
-    Propose(record, term_, EndProposal{record.gtrids});
+    Propose(record, term_, EndProposal{record.gtrids}, with_next);
   }
 }
 

@@ -120,6 +120,7 @@ void Driver::Perform(LiveTransaction& live, const ProposeCommit& action, LinkId)
   const Term term = MutantOn(Mutant::kLiveKeptAcrossTerms) ? term_ : live.core.gtrid().epoch;
   timers_.Cancel(std::exchange(live.prepare_timer, std::nullopt));
   ASSENT_FAILPOINT("coord.propose.before");
+  LetEndsRide();
   Propose(action.decision, term, DecisionProposal{action.decision.gtrid});
 }
 

@@ -34,6 +34,7 @@ struct Limits {
   std::chrono::milliseconds resend{2'000};
   std::chrono::milliseconds resend_max{30'000};
   std::chrono::milliseconds tick{60'000};
+  // ENDs go to the log with the first decision after half of it, or alone after all of it.
   std::chrono::milliseconds end_delay{100};
   // A second link of an agent id takes over from one that has been silent for so long.
   std::chrono::milliseconds link_takeover{1'000};

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "base/rpc/process.h"
 #include "coordinator/server/options.h"
 #include "coordinator/server/server.h"
 
@@ -68,6 +69,7 @@ void LogOptions(const assent::OptionSet& set) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  assent::rpc::PrepareProcess();
   assent::coordinator::Options options;
   assent::OptionSet set("assentd", "coordinator node of Assent");
   assent::coordinator::DescribeOptions(set, options);

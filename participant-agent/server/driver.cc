@@ -43,15 +43,15 @@ void Driver::Run() {
   } else {
     SayHello();  // Without resources, to learn which cluster this is.
   }
-  while (true) {
-    MonotonicTime wake = std::chrono::steady_clock::now() + kTick;
-    if (!timers_.empty()) wake = std::min(wake, timers_.begin()->at);
-    if (hello_due_.has_value()) wake = std::min(wake, *hello_due_);
-    std::vector<Event> events = inbox_.DrainUntil(wake);
-    if (events.empty() && inbox_.closed()) break;
-    Round(std::move(events));
-  }
-  Shutdown();
+  inbox_.Run(
+      [this](std::vector<Event> events) {
+        Round(std::move(events));
+        MonotonicTime wake = std::chrono::steady_clock::now() + kTick;
+        if (!timers_.empty()) wake = std::min(wake, timers_.begin()->at);
+        if (hello_due_.has_value()) wake = std::min(wake, *hello_due_);
+        return wake;
+      },
+      [this] { Shutdown(); });
 }
 
 void Driver::Round(std::vector<Event> events) {

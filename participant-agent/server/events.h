@@ -12,8 +12,8 @@
 #include "assent/v1/agent_link.pb.h"
 #include "assent/v1/branch_service.pb.h"
 #include "base/clock.h"
+#include "base/helped_inbox.h"
 #include "base/ids.h"
-#include "base/inbox.h"
 #include "participant-agent/core/branch.h"
 
 namespace assent::agent {
@@ -140,7 +140,7 @@ using Event =
     std::variant<OpenAsked, ExecuteAsked, StreamAsked, EnlistAsked, VoteCalled, WorkDone,
                  PrepareDone, RollbackDone, FinishDone, LooksDone, RoleChecked, ResourceProbed,
                  ResourceUnreachable, ResourceListed, LinkWelcomed, LinkSaid, LinkDown>;
-using EventInbox = Inbox<Event>;
+using EventInbox = HelpedInbox<Event>;
 
 // Calls of services wait up to here; the rest of the driver's events is bounded by sessions, finish
 // tasks and links.

@@ -9,6 +9,7 @@
 
 #include "adapters/resource_manager.h"
 #include "base/log.h"
+#include "base/rpc/process.h"
 #include "participant-agent/server/options.h"
 #include "participant-agent/server/server.h"
 
@@ -41,6 +42,7 @@ std::unique_ptr<adapters::ResourceManager> MakeManager(const agent::ResourceOpti
 }  // namespace assent
 
 int main(int argc, char** argv) {
+  assent::rpc::PrepareProcess();
   using namespace assent;
   agent::Options options;
   OptionSet set("assent-agent", "participant agent of Assent, beside its databases");

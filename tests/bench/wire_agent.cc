@@ -85,21 +85,22 @@ Result<WireAgent::Echo> WireAgent::EchoRegistrations(const std::vector<std::stri
 }
 
 void WireAgent::Run() {
-  while (true) {
-    std::vector<agent::Event> events = inbox_.Drain();
-    if (events.empty()) return;
-    v1::AgentMessage reply;
-    for (agent::Event& event : events) {
-      if (const auto* said = std::get_if<agent::LinkSaid>(&event)) {
-        Hear(said->message, &reply);
-      } else if (std::holds_alternative<agent::LinkWelcomed>(event)) {
-        MutexLock lock(mutex_);
-        welcomed_ = true;
-        changed_.NotifyAll();
-      }
-    }
-    link_.Send(&reply);
-  }
+  inbox_.Run(
+      [this](std::vector<agent::Event> events) {
+        v1::AgentMessage reply;
+        for (agent::Event& event : events) {
+          if (const auto* said = std::get_if<agent::LinkSaid>(&event)) {
+            Hear(said->message, &reply);
+          } else if (std::holds_alternative<agent::LinkWelcomed>(event)) {
+            MutexLock lock(mutex_);
+            welcomed_ = true;
+            changed_.NotifyAll();
+          }
+        }
+        link_.Send(&reply);
+        return std::chrono::steady_clock::now() + std::chrono::hours(1);
+      },
+      [] {});
 }
 
 void WireAgent::Hear(const v1::CoordinatorMessage& message, v1::AgentMessage* reply) {

@@ -222,6 +222,23 @@ TEST_F(LogTest, EndsAreWrittenTogetherAndLazily) {
   for (const Pair& pair : pairs) EXPECT_EQ(Get(pair.gtrid)->state, ViewState::kEnded);
 }
 
+// The log forces what is proposed together at once.
+TEST_F(LogTest, EndsThatHaveWaitedGoWithTheNextDecision) {
+  Boot();
+  Pair first = BeginPair();
+  CommitPair(first);
+  Report(*pg_, first.pg);
+  Report(*my_, first.my);
+  CommitPair(BeginPair());
+  EXPECT_EQ(codec_.Count<End>(), 0u) << "others may come that are forgotten in the same message";
+  Pass(limits_.end_delay / 2);
+  CommitPair(BeginPair());
+  EXPECT_EQ(codec_.Count<End>(), 1u);
+  EXPECT_EQ(Get(first.gtrid)->state, ViewState::kEnded);
+  Pass(limits_.end_delay);
+  EXPECT_EQ(codec_.Count<End>(), 1u) << "nothing is left to go alone";
+}
+
 TEST_F(LogTest, AFullBatchOfEndsIsWrittenAtOnce) {
   limits_.end_batch_max = 2;
   Boot();

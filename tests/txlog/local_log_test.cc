@@ -86,6 +86,49 @@ TEST_F(LocalLogTest, RefusesAProposalOfAnotherTerm) {
   EXPECT_EQ(Propose(*log, std::string(kRecordBytesMax, 'x'), 2), Fate::kDurable);
 }
 
+class ForcedSizes final : public LogObserver {
+ public:
+  void OnForced(const Forced& forced) override {
+    MutexLock lock(mutex_);
+    records_.push_back(forced.records);
+  }
+  std::vector<size_t> records() {
+    MutexLock lock(mutex_);
+    return records_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<size_t> records_ GUARDED_BY(mutex_);
+};
+
+TEST_F(LocalLogTest, WhatGoesWithTheNextSharesItsForcedWrite) {
+  MakeDirectory();
+  ForcedSizes sizes;
+  options_.observer = &sizes;
+  RecordingListener listener;
+  std::vector<Fate> fates;  // Of the log thread alone until it has ended.
+  auto note = [&fates](Fate fate) { fates.push_back(fate); };
+  auto log = MustOpen(listener);
+  const size_t before = sizes.records().size();
+  for (int i = 0; i < 20; ++i) {
+    log->ProposeWithNext("lazy", 2, note);
+    EXPECT_EQ(Propose(*log, "next", 2), Fate::kDurable);
+  }
+  log->ProposeWithNext("last", 2, note);  // Nothing comes behind which it could go.
+  log.reset();
+  const std::vector<size_t> all = sizes.records();
+  std::vector<size_t> expected(20, 2);
+  expected.push_back(1);
+  EXPECT_EQ(std::vector<size_t>(all.begin() + static_cast<ptrdiff_t>(before), all.end()), expected);
+  EXPECT_EQ(fates, std::vector<Fate>(21, Fate::kDurable));
+  const std::vector<std::string> story = listener.story();
+  ASSERT_GE(story.size(), 4u);
+  EXPECT_THAT(std::vector<std::string>(story.begin() + 3, story.begin() + 5),
+              ElementsAre("apply 3 2 next", "apply 4 2 lazy"));
+  EXPECT_THAT(story.back(), HasSubstr("last"));
+}
+
 TEST_F(LocalLogTest, RefusesADirectoryThatWasNotBootstrapped) {
   RecordingListener listener;
   Status s = LocalLog::Open(options_, listener).status();

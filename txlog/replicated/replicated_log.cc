@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/inbox.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "txlog/replicated/engine.h"
 #include "txlog/replicated/members.h"
 
@@ -59,9 +60,14 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
     spares_.reset();
     slow_.reset();
     if (engine_ != nullptr) engine_->Close();
+    for (ProposalAsked& proposal : TakeBehindNext()) proposal.done(Fate::kInDoubt);
   }
 
   void Post(EngineInput input) { inbox_.Post(std::move(input)); }
+  void PutBehindNext(ProposalAsked proposal) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    behind_next_.push_back(std::move(proposal));
+  }
   const ReplicatedEngine& engine() const { return *engine_; }
   const Transport* transport() const { return transport_.get(); }
 
@@ -115,8 +121,13 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
       std::vector<EngineInput> inputs = inbox_.DrainUntil(next_tick);
       if (inputs.empty() && inbox_.closed()) return;
       size_t bytes = 0;
+      bool proposes = false;
       for (const EngineInput& input : inputs) {
         if (const auto* message = std::get_if<MessageCame>(&input)) bytes += message->bytes.size();
+        proposes = proposes || std::holds_alternative<ProposalAsked>(input);
+      }
+      if (proposes) {
+        for (ProposalAsked& behind : TakeBehindNext()) inputs.push_back(std::move(behind));
       }
       if (std::chrono::steady_clock::now() >= next_tick) inputs.push_back(TickCame{});
       const bool ticked = !inputs.empty() && std::holds_alternative<TickCame>(inputs.back());
@@ -126,6 +137,11 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
       if (!leaving_.empty() && ticked) SayFarewell();
       if (peers_wait_.exchange(false)) transport_->Resume();
     }
+  }
+
+  std::vector<ProposalAsked> TakeBehindNext() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return std::exchange(behind_next_, {});
   }
 
   void SayFarewell() {
@@ -160,6 +176,8 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
   uint64_t self_ = 0;
   Duration tick_{};
   Inbox<EngineInput> inbox_{kInboxBound};
+  Mutex mutex_;
+  std::vector<ProposalAsked> behind_next_ GUARDED_BY(mutex_);
   std::atomic<size_t> waiting_bytes_ = 0;
   std::atomic<bool> peers_wait_ = false;
   std::unique_ptr<BackgroundThread> spares_ = std::make_unique<BackgroundThread>();
@@ -201,6 +219,10 @@ uint16_t ReplicatedLog::port() const {
 
 void ReplicatedLog::Propose(std::string record, Term term, std::function<void(Fate)> done) {
   impl_->Post(ProposalAsked{std::move(record), term, std::move(done)});
+}
+
+void ReplicatedLog::ProposeWithNext(std::string record, Term term, std::function<void(Fate)> done) {
+  impl_->PutBehindNext(ProposalAsked{std::move(record), term, std::move(done)});
 }
 
 void ReplicatedLog::ReadBarrier(std::function<void(Status)> done) {

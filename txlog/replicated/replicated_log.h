@@ -56,6 +56,7 @@ class ReplicatedLog final : public DecisionLog {
   uint16_t port() const;
 
   void Propose(std::string record, Term term, std::function<void(Fate)> done) override;
+  void ProposeWithNext(std::string record, Term term, std::function<void(Fate)> done) override;
   void ReadBarrier(std::function<void(Status)> done) override;
   void SaveSnapshot(Index index, std::string state) override;
   void ChangeMembership(MembershipChange change, std::function<void(Status)> done) override;

@@ -63,6 +63,15 @@ TEST(KeepAwakeTest, AMessageAfterASecondOfSilenceIsNotHeldUp) {
   EXPECT_LT(times[2], milliseconds(20)) << "the median of five";
 }
 
+// Only the first detains threads: with two that did, none would be left to answer.
+TEST(KeepAwakeTest, AnyNumberLeavesAThreadToAnswer) {
+  KeepAwake first;
+  KeepAwake second;
+  KeepAwake third;
+  Pair pair;
+  EXPECT_LT(pair.Call(), milliseconds(5000));
+}
+
 TEST(KeepAwakeTest, EndsAtOnce) {
   auto start = steady_clock::now();
   for (int i = 0; i < 3; ++i) KeepAwake keep_awake;
