@@ -42,7 +42,8 @@ namespace assent {
   X(kUnlistedSessionClosed, "unlisted_session_closed") /* 5: killed for no branch */               \
   X(kEarlierSessionClosed, "earlier_session_closed")   /* 5: an id of an earlier start */          \
   X(kUnlistedVotesYes, "unlisted_votes_yes")           /* 5: YES of an app-held, not seen */       \
-  X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */
+  X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */       \
+  X(kBrokenStreamIsWhole, "broken_stream_is_whole")    /* an error among rows taken for their end */
 
 enum class Mutant {
 #define X(id, name) id,

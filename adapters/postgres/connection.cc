@@ -85,6 +85,9 @@ std::string ConnectionText(const ConnectOptions& options, Purpose purpose) {
   milliseconds limit = work ? options.statement_timeout : options.finish_timeout;
   settings += " -c statement_timeout=" + std::to_string(limit.count());
   if (work) {
+    // Cursors here are read to their end (cursor.h): the plan that ends first, not the one that
+    // begins first.
+    settings += " -c cursor_tuple_fraction=1";
     settings += " -c trace_notify=on -c client_min_messages=debug1";  // See Notices.
   } else {
     settings += " -c client_min_messages=warning";  // See Notices.
