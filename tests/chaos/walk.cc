@@ -42,8 +42,8 @@ const char* PartName(Part part) {
   return "?";
 }
 
-Result<std::unique_ptr<Walk>> Walk::Create() {
-  auto house = Deployment::Start();
+Result<std::unique_ptr<Walk>> Walk::Create(const test_support::DeploymentOptions& options) {
+  auto house = Deployment::Start(options);
   if (!house.ok()) return house.status();
   if (Status s = (*house)->postgres().Execute(kSchema); !s.ok()) return s;
   if (Status s = (*house)->mariadb().Execute(kSchema); !s.ok()) return s;
