@@ -203,8 +203,9 @@ TEST_F(PostgresStream, ALostSessionIsNotTheEndOfTheRows) {
 
 TEST_F(PostgresStream, ASlowReaderDoesNotRunIntoTheStatementTimeout) {
   ConnectOptions options = Options();
-  options.statement_timeout = std::chrono::milliseconds(400);
+  options.statement_timeout = std::chrono::milliseconds(1000);
   session_ = Work(options);
+  ASSERT_NE(session_, nullptr);
   Start(*session_, NewGid());
   CollectingSink sink;
   sink.on_row = [](size_t count) {
