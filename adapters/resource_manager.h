@@ -168,6 +168,10 @@ class RowSink {
   virtual bool Row(std::vector<Value> values) = 0;
 };
 
+// Of the statement that `what` names: its sink took no more rows. Nobody can tell how much of it
+// was carried out, and its reader lacks rows.
+WorkError NotWanted(const std::string& what);
+
 // One branch at a time on one connection. Not thread-safe: one thread at a time; calls block on the
 // database. Cancel alone may be called from any thread.
 //
@@ -190,10 +194,14 @@ class WorkSession {
 
   // As Execute, for a result of any size: at no time is more than a small part of it held. What
   // fails within the statement stands in the result. A sink that wants no more ends it early: the
-  // session then is at rest again, or the error says session_lost. An error of the call itself
-  // (UNIMPLEMENTED) means that nothing was sent.
+  // error is NotWanted, with keep_on_error too, and the branch can only roll back; the session then
+  // is at rest again, or the error says session_lost. An error of the call itself (UNIMPLEMENTED)
+  // means that nothing was sent.
   //
-  // Unless overridden it is Execute, with the limits of that.
+  // The limits of Execute hold where rows can't be had one after another: on PostgreSQL for all but
+  // SELECT, VALUES, TABLE, and WITH that changes nothing; on MySQL and MariaDB for CALL and SHOW.
+  // Unless overridden it is Execute for every statement, which then has been carried out whatever
+  // its sink wants.
   virtual Result<StatementResult> ExecuteStreamed(const Statement& statement, RowSink& sink);
 
   // Ends the work and prepares the branch: kYes only if the database really lists it (PostgreSQL
@@ -320,7 +328,9 @@ struct ConnectOptions {
   std::string tls_ca_file;  // Set: TLS with verification of CA and host name, or failure.
   std::string identity;     // MariaDB: a configured identity for servers that have none.
   std::chrono::milliseconds connect_timeout{5'000};
-  std::chrono::milliseconds statement_timeout{0};    // 0: none. Work sessions only.
+  // 0: none. Work sessions only. Of a streamed result it limits each batch on PostgreSQL, but all
+  // of it on MySQL and MariaDB, with the time that its reader takes.
+  std::chrono::milliseconds statement_timeout{0};
   std::chrono::milliseconds finish_timeout{30'000};  // Finish sessions: a verb that hangs is lost.
 };
 

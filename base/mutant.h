@@ -78,7 +78,8 @@ namespace assent {
   X(kSilenceIgnored, "silence_ignored")          /* of a half-open connection */                   \
   X(kFullOwnerIgnored, "full_owner_ignored")     /* drops what its owner did not take */           \
   ASSENT_RAFT_MUTANTS(X)                                                                           \
-  X(kHelperLeavesRest, "helper_leaves_rest") /* base/helped_inbox.h: nobody is woken */
+  X(kHelperLeavesRest, "helper_leaves_rest")        /* base/helped_inbox.h: nobody is woken */     \
+  X(kBrokenStreamIsWhole, "broken_stream_is_whole") /* an error among rows taken for their end */
 
 enum class Mutant {
 #define X(id, name) id,

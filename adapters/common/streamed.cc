@@ -1,9 +1,16 @@
-// Rows for a sink, on a session that can only give them all at once.
+// Rows for a sink: what is common to the adapters, and how a session that can only give them all at
+// once does it.
 #include <utility>
 
 #include "adapters/resource_manager.h"
 
 namespace assent::adapters {
+
+WorkError NotWanted(const std::string& what) {
+  return {.cause = Cause::kStatementFailed,
+          .code = std::string(CodeName(Code::kCancelled)),
+          .detail = what + ": its rows were not wanted to their end"};
+}
 
 Result<StatementResult> WorkSession::ExecuteStreamed(const Statement& statement, RowSink& sink) {
   auto answer = Execute(statement.sql, statement.parameters, statement.keep_on_error);

@@ -7,68 +7,16 @@
 #include <cppconn/resultset_metadata.h>
 #include <cppconn/statement.h>
 
-#include <charconv>
-#include <cstdint>
 #include <cstdlib>
-#include <limits>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "adapters/mysql/screening.h"
+#include "adapters/mysql/values.h"
 
 namespace assent::adapters::mysql {
 namespace {
-
-std::string Copy(const sql::SQLString& text) { return std::string(text.c_str(), text.length()); }
-
-// A FLOAT arrives as text in one protocol and as four bytes in the other; its shortest decimal form
-// is the same number in both.
-double Widen(float narrow) {
-  char text[32];
-  auto written = std::to_chars(text, text + sizeof text, narrow);
-  double wide = narrow;
-  std::from_chars(text, written.ptr, wide);
-  return wide;
-}
-
-Value ReadUnsigned(uint64_t number) {
-  if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-    return std::to_string(number);
-  }
-  return static_cast<int64_t>(number);
-}
-
-Value ReadValue(sql::ResultSet& result, sql::ResultSetMetaData& meta, uint32_t i) {
-  // Only after a read does isNull speak of this row in every protocol.
-  sql::SQLString text = result.getString(i);
-  if (result.isNull(i)) return std::monostate{};
-  switch (meta.getColumnType(i)) {
-    case sql::DataType::SQLNULL:
-      return std::monostate{};
-    case sql::DataType::BIT:
-      return ReadUnsigned(result.getUInt64(i));
-    case sql::DataType::TINYINT:
-    case sql::DataType::SMALLINT:
-    case sql::DataType::MEDIUMINT:
-    case sql::DataType::INTEGER:
-    case sql::DataType::BIGINT:
-    case sql::DataType::YEAR:
-      if (meta.isSigned(i)) return result.getInt64(i);
-      return ReadUnsigned(result.getUInt64(i));
-    case sql::DataType::REAL:
-      return Widen(static_cast<float>(result.getDouble(i)));
-    case sql::DataType::DOUBLE:
-      return static_cast<double>(result.getDouble(i));
-    case sql::DataType::BINARY:
-    case sql::DataType::VARBINARY:
-    case sql::DataType::LONGVARBINARY:
-    case sql::DataType::GEOMETRY:
-      return Bytes{Copy(text)};
-  }
-  return Copy(text);
-}
 
 size_t SizeOf(const Value& value) {
   if (auto* text = std::get_if<std::string>(&value)) return text->size();
@@ -79,23 +27,15 @@ size_t SizeOf(const Value& value) {
 // What is wrong, if the result is beyond the limits.
 std::optional<std::string> ReadRows(sql::ResultSet& result, ResultSet* out) {
   sql::ResultSetMetaData& meta = *result.getMetaData();
-  uint32_t columns = meta.getColumnCount();
-  for (uint32_t i = 1; i <= columns; ++i) {
-    out->columns.push_back(
-        {.name = Copy(meta.getColumnLabel(i)), .type = Copy(meta.getColumnTypeName(i))});
-  }
+  out->columns = ColumnsOf(meta);
   size_t bytes = 0;
   while (result.next()) {
     if (out->rows.size() == kResultRowsMax) {
       return "the result has more than " + std::to_string(kResultRowsMax) +
              " rows; ask for fewer, for example with LIMIT and a key to go on from";
     }
-    std::vector<Value> row;
-    row.reserve(columns);
-    for (uint32_t i = 1; i <= columns; ++i) {
-      row.push_back(ReadValue(result, meta, i));
-      bytes += SizeOf(row.back());
-    }
+    std::vector<Value> row = ReadRow(result, meta);
+    for (const Value& value : row) bytes += SizeOf(value);
     out->rows.push_back(std::move(row));
     if (bytes > kResultBytesMax) {
       return "the result has more than " + std::to_string(kResultBytesMax) +
@@ -104,34 +44,6 @@ std::optional<std::string> ReadRows(sql::ResultSet& result, ResultSet* out) {
   }
   return std::nullopt;
 }
-
-// Streams of bound bytes; the library reads them when the statement runs.
-class Binder {
- public:
-  Binder(sql::PreparedStatement& statement, uint32_t index)
-      : statement_(statement), index_(index) {}
-
-  std::unique_ptr<std::istream> Bind(const Value& value) {
-    std::visit([this](const auto& v) { Set(v); }, value);
-    return std::move(stream_);
-  }
-
- private:
-  void Set(std::monostate) { statement_.setNull(index_, sql::DataType::SQLNULL); }
-  void Set(bool value) { statement_.setInt(index_, value ? 1 : 0); }
-  void Set(int64_t value) { statement_.setInt64(index_, value); }
-  void Set(double value) { statement_.setDouble(index_, value); }
-  void Set(const std::string& value) { statement_.setString(index_, value); }
-  // As a blob: a string would be declared UTF-8, which bytes need not be.
-  void Set(const Bytes& value) {
-    stream_ = std::make_unique<std::istringstream>(value.value);
-    statement_.setBlob(index_, stream_.get());
-  }
-
-  sql::PreparedStatement& statement_;
-  uint32_t index_;
-  std::unique_ptr<std::istream> stream_;
-};
 
 struct Attempt {
   ResultSet result;
@@ -191,30 +103,6 @@ bool AnswersJson(sql::ResultSetMetaData& meta) {
   return false;
 }
 
-// Runs a statement with parameters whose results come as text: parameters and statement go into
-// user variables, as binary as ever, and the server takes both from there.
-void RunThroughVariables(sql::Connection& connection, const std::string& sql,
-                         const std::vector<Value>& parameters, Attempt* attempt) {
-  std::string set = "SET @assent_sql = ?", execute = "EXECUTE assent_sql USING ";
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const std::string variable = "@assent_" + std::to_string(i + 1);
-    set += ", " + variable + " = ?";
-    execute += (i == 0 ? "" : ", ") + variable;
-  }
-  {
-    std::unique_ptr<sql::PreparedStatement> variables(connection.prepareStatement(set));
-    std::vector<std::unique_ptr<std::istream>> streams;
-    streams.push_back(Binder(*variables, 1).Bind(sql));
-    for (uint32_t i = 0; i < parameters.size(); ++i) {
-      streams.push_back(Binder(*variables, i + 2).Bind(parameters[i]));
-    }
-    variables->executeUpdate();
-  }
-  std::unique_ptr<sql::Statement> prepare(connection.createStatement());
-  prepare->execute("PREPARE assent_sql FROM @assent_sql");  // In place of the one before.
-  RunText(connection, execute, attempt);
-}
-
 void RunPrepared(sql::Connection& connection, StatementCache& kept, const std::string& sql,
                  const std::vector<Value>& parameters, Attempt* attempt) {
   std::string key = CacheKey(sql, parameters);
@@ -222,13 +110,10 @@ void RunPrepared(sql::Connection& connection, StatementCache& kept, const std::s
   if (statement == nullptr) statement.reset(connection.prepareStatement(sql));
   if (AnswersJson(*statement->getMetaData())) {
     statement.reset();
-    RunThroughVariables(connection, sql, parameters, attempt);
+    RunText(connection, IntoVariables(connection, sql, parameters), attempt);
     return;
   }
-  std::vector<std::unique_ptr<std::istream>> streams;
-  for (uint32_t i = 0; i < parameters.size(); ++i) {
-    streams.push_back(Binder(*statement, i + 1).Bind(parameters[i]));
-  }
+  const BoundStreams streams = Bind(parameters, 1, *statement);
   // The columns are known before it runs, except those of CALL and, to this library, of RETURNING.
   if (FirstWord(sql) == "CALL" || Mentions(sql, "returning") ||
       statement->getMetaData()->getColumnCount() > 0) {
@@ -281,6 +166,10 @@ std::variant<ResultSet, StatementFailure> RunStatement(Connection& connection,
     attempt.result.rows_affected = changes ? attempt.result.rows.size() : 0;
   }
   return std::move(attempt.result);
+}
+
+std::string NoSelectLimitSetting() {
+  return "sql_select_limit=(SELECT 18446744073709551615 FROM (SELECT 1) one)";
 }
 
 std::string SelectLimitSetting() {

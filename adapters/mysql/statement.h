@@ -26,7 +26,10 @@ std::variant<ResultSet, StatementFailure> RunStatement(Connection& connection,
                                                        const std::string& sql,
                                                        const std::vector<Value>& parameters);
 
-// A session setting under which the server itself ends a SELECT one row beyond the limit.
+// A session setting under which the server itself ends a SELECT one row beyond the limit, and the
+// one that lifts it. The latter, having a derived table, also empties the server's list of errors,
+// which a statement without tables leaves as it is.
 std::string SelectLimitSetting();
+std::string NoSelectLimitSetting();
 
 }  // namespace assent::adapters::mysql

@@ -73,8 +73,12 @@ std::variant<std::unique_ptr<MysqlWorkSession>, WorkError> MysqlWorkSession::Ope
   // The client library sets REPEATABLE READ whatever the server's default is.
   const char* isolation =
       session->facts().flavour == Flavour::kMariadb ? "tx_isolation" : "transaction_isolation";
-  if (auto error = session->connection_->Run("SET SESSION " + std::string(isolation) +
-                                             "=DEFAULT, " + SelectLimitSetting())) {
+  // The server would give up on the reader of a streamed result after a minute. No transaction
+  // lives longer than this.
+  constexpr char kPatience[] = "net_write_timeout=3600";
+  if (auto error =
+          session->connection_->Run("SET SESSION " + std::string(isolation) + "=DEFAULT, " +
+                                    SelectLimitSetting() + ", " + kPatience)) {
     WorkError work = ToWorkError(*error, "setting up a session");
     work.session_lost = true;
     return work;
@@ -179,9 +183,7 @@ WorkError MysqlWorkSession::StatementFailed(const std::string& sql, WorkError er
   return error;
 }
 
-std::variant<ResultSet, WorkError> MysqlWorkSession::Execute(const std::string& sql,
-                                                             const std::vector<Value>& parameters,
-                                                             bool keep_on_error) {
+std::optional<WorkError> MysqlWorkSession::Refuse(const std::string& sql, bool keep_on_error) {
   if (connection_->lost()) return SessionLost();
   if (state_ != State::kActive) return Misuse("no branch is open on this session");
   if (doom_) {
@@ -193,30 +195,20 @@ std::variant<ResultSet, WorkError> MysqlWorkSession::Execute(const std::string& 
     return StatementFailed(sql, {.cause = refusal->cause, .detail = refusal->why}, !keep_on_error);
   }
   if (Mentions(sql, "get_lock") || FirstWord(sql) == "CALL") took_user_locks_ = true;
-  const bool savepoint = keep_on_error && !UndoneByServer(sql);
-  if (savepoint) {
-    if (auto error = connection_->Run(std::string("SAVEPOINT ") + kKeepSavepoint)) {
-      return StatementFailed(sql, ToWorkError(*error, "SAVEPOINT"), true);
-    }
-  }
+  return std::nullopt;
+}
 
-  {
-    MutexLock lock(cancel_mutex_);
-    executing_ = true;
-  }
-  auto answer = RunStatement(*connection_, sql, parameters);
-  {
-    MutexLock lock(cancel_mutex_);  // Waits for a Cancel that is under way.
-    executing_ = false;
-  }
+std::optional<WorkError> MysqlWorkSession::Mark(const std::string& sql, bool keep_on_error,
+                                                bool* savepoint) {
+  *savepoint = keep_on_error && !UndoneByServer(sql);
+  if (!*savepoint) return std::nullopt;
+  auto error = connection_->Run(std::string("SAVEPOINT ") + kKeepSavepoint);
+  if (!error) return std::nullopt;
+  return StatementFailed(sql, ToWorkError(*error, "SAVEPOINT"), true);
+}
 
-  if (auto* result = std::get_if<ResultSet>(&answer)) return std::move(*result);
-  auto& failure = std::get<StatementFailure>(answer);
-  if (failure.too_large) {
-    return WorkError{.cause = Cause::kStatementFailed,
-                     .code = std::string(CodeName(Code::kOutOfRange)),
-                     .detail = failure.error.message};
-  }
+WorkError MysqlWorkSession::Failed(const std::string& sql, const StatementFailure& failure,
+                                   bool keep_on_error, bool savepoint) {
   WorkError error = ToWorkError(failure.error, "statement failed");
   // The server goes on after most failures; we don't, so that all databases behave alike.
   bool dooms = !keep_on_error || EndsBranch(failure.error, facts().rollback_on_timeout) ||
@@ -225,6 +217,32 @@ std::variant<ResultSet, WorkError> MysqlWorkSession::Execute(const std::string& 
     dooms = connection_->Run(std::string("ROLLBACK TO SAVEPOINT ") + kKeepSavepoint).has_value();
   }
   return StatementFailed(sql, std::move(error), dooms);
+}
+
+void MysqlWorkSession::SetExecuting(bool executing) {
+  MutexLock lock(cancel_mutex_);
+  executing_ = executing;
+}
+
+std::variant<ResultSet, WorkError> MysqlWorkSession::Execute(const std::string& sql,
+                                                             const std::vector<Value>& parameters,
+                                                             bool keep_on_error) {
+  bool savepoint = false;
+  if (auto error = Refuse(sql, keep_on_error)) return *std::move(error);
+  if (auto error = Mark(sql, keep_on_error, &savepoint)) return *std::move(error);
+  std::variant<ResultSet, StatementFailure> answer;
+  {
+    Executing executing(*this);
+    answer = RunStatement(*connection_, sql, parameters);
+  }
+  if (auto* result = std::get_if<ResultSet>(&answer)) return std::move(*result);
+  auto& failure = std::get<StatementFailure>(answer);
+  if (failure.too_large) {
+    return WorkError{.cause = Cause::kStatementFailed,
+                     .code = std::string(CodeName(Code::kOutOfRange)),
+                     .detail = failure.error.message};
+  }
+  return Failed(sql, failure, keep_on_error, savepoint);
 }
 
 PrepareAnswer MysqlWorkSession::VoteNo(WorkError error) {

@@ -11,6 +11,7 @@
 #include "adapters/mysql/connection.h"
 #include "adapters/mysql/finish.h"
 #include "adapters/mysql/identity.h"
+#include "adapters/mysql/statement.h"
 #include "adapters/resource_manager.h"
 #include "base/mutex.h"
 
@@ -27,6 +28,7 @@ class MysqlWorkSession final : public WorkSession {
   std::variant<ResultSet, WorkError> Execute(const std::string& sql,
                                              const std::vector<Value>& parameters,
                                              bool keep_on_error) override;
+  Result<StatementResult> ExecuteStreamed(const Statement& statement, RowSink& sink) override;
   PrepareAnswer Prepare() override;
   // A prepared branch is left alone (and true returned): only a decision ends it.
   bool Rollback() override;
@@ -54,7 +56,29 @@ class MysqlWorkSession final : public WorkSession {
   MysqlWorkSession(const ConnectOptions& options, std::unique_ptr<Connection> connection,
                    std::shared_ptr<OwnRollbacks> own_rollbacks);
 
+  // For its life there is something to Cancel; its end awaits a Cancel that is under way.
+  class Executing {
+   public:
+    explicit Executing(MysqlWorkSession& session) : session_(session) {
+      session_.SetExecuting(true);
+    }
+    ~Executing() { session_.SetExecuting(false); }
+    Executing(const Executing&) = delete;
+    Executing& operator=(const Executing&) = delete;
+
+   private:
+    MysqlWorkSession& session_;
+  };
+  void SetExecuting(bool executing) EXCLUDES(cancel_mutex_);
+
   std::optional<SqlError> ApplyTimeouts(const StartOptions& options);
+  // Why a statement must not be sent, if so.
+  std::optional<WorkError> Refuse(const std::string& sql, bool keep_on_error);
+  // Marks where a statement begins if the server would not undo it by itself. *savepoint: it did.
+  std::optional<WorkError> Mark(const std::string& sql, bool keep_on_error, bool* savepoint);
+  // What became of a statement that failed; undone where keep_on_error can have it.
+  WorkError Failed(const std::string& sql, const StatementFailure& failure, bool keep_on_error,
+                   bool savepoint);
   WorkError StatementFailed(const std::string& sql, WorkError error, bool dooms);
   PrepareAnswer VoteNo(WorkError error);
   std::string LiteralOf() const;

@@ -11,6 +11,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr char kCanceled[] = "57014";
+
 // A server that lives ends a statement by its own timeout; only then does the watchdog bite.
 constexpr milliseconds kGrace{1'000};
 
@@ -85,6 +87,9 @@ std::string ConnectionText(const ConnectOptions& options, Purpose purpose) {
   milliseconds limit = work ? options.statement_timeout : options.finish_timeout;
   settings += " -c statement_timeout=" + std::to_string(limit.count());
   if (work) {
+    // Cursors here are read to their end (cursor.h): the plan that ends first, not the one that
+    // begins first.
+    settings += " -c cursor_tuple_fraction=1";
     settings += " -c trace_notify=on -c client_min_messages=debug1";  // See Notices.
   } else {
     settings += " -c client_min_messages=warning";  // See Notices.
@@ -164,6 +169,11 @@ Outcome<pqxx::result> Connection::Guard(const Call& call) {
     // An exception without a code is broken_connection, or something that nobody foresaw: it leaves
     // a session of which nothing is known.
     failure.lost = failure.code.empty() || EndsSession(failure.code) || !connection_->is_open();
+  }
+  if (failure.code == kCanceled) {
+    // The server sends two signals for one cancel, to the process and to its group: the second must
+    // not hit what is run next. Cancel returns when both were sent.
+    MutexLock lock(mutex_);
   }
   if (failure.lost) Drop();
   return failure;

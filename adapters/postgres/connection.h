@@ -68,8 +68,9 @@ class Connection {
 
   Outcome<ServerFacts> Facts();
 
-  void Cancel();  // From any thread.
-  void Drop();    // Closes the connection.
+  // From any thread. A verb that it ends returns after it, so that it can't hit another.
+  void Cancel();
+  void Drop();  // Closes the connection.
   bool lost() const { return lost_; }
 
   // What the server has reported beside its answers since the last ForgetReports().
@@ -89,7 +90,8 @@ class Connection {
 
   const std::chrono::milliseconds limit_;  // Of one call; 0: none.
   std::shared_ptr<Watchdog> dog_;
-  Mutex mutex_;  // Orders Cancel against Drop; the calls themselves are the owner's alone.
+  // Orders Cancel against Drop and the end of what it cancels; the calls are the owner's alone.
+  Mutex mutex_;
   std::unique_ptr<pqxx::connection> connection_;
   std::unique_ptr<Notices> notices_;  // After connection_: goes first.
   std::atomic<bool> lost_ = false;

@@ -42,6 +42,18 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
+bool IsWordByte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+// Whether `word` stands anywhere in `text`, be it in a string.
+bool HasWord(std::string_view text, std::string_view word) {
+  for (size_t at = text.find(word); at != text.npos; at = text.find(word, at + 1)) {
+    const size_t end = at + word.size();
+    const bool begins = at == 0 || !IsWordByte(text[at - 1]);
+    if (begins && (end == text.size() || !IsWordByte(text[end]))) return true;
+  }
+  return false;
+}
+
 std::string FirstWord(std::string_view sql) {
   auto words = LeadingWords(sql, 1);
   return words.empty() ? "" : words[0];
@@ -55,8 +67,7 @@ std::vector<std::string> LeadingWords(std::string_view sql, size_t count) {
   while (words.size() < count) {
     at = SkipToWord(sql, at);
     std::string word;
-    while (at < sql.size() &&
-           (std::isalnum(static_cast<unsigned char>(sql[at])) != 0 || sql[at] == '_')) {
+    while (at < sql.size() && IsWordByte(sql[at])) {
       word += static_cast<char>(std::toupper(static_cast<unsigned char>(sql[at++])));
     }
     if (word.empty()) break;
@@ -93,6 +104,23 @@ bool IsRead(std::string_view sql) {
   std::string word = FirstWord(sql);
   return word == "SELECT" || word == "VALUES" || word == "TABLE" || word == "SHOW" ||
          word == "FETCH" || word == "EXPLAIN" || word == "MOVE";
+}
+
+CursorFit FitForCursor(std::string_view sql) {
+  const size_t begin = SkipToWord(sql, 0);
+  // A ';' before it, or in a comment before it: rare enough not to look closer.
+  if (sql.substr(0, begin).find(';') != sql.npos) return CursorFit::kNo;
+  const std::string word = FirstWord(sql);
+  if (word == "VALUES" || word == "TABLE") return CursorFit::kYes;
+  if (word != "SELECT" && word != "WITH") return CursorFit::kNo;
+  const std::string text = Lower(sql);
+  // SELECT INTO makes a table.
+  if (HasWord(text, "into")) return CursorFit::kPerhaps;
+  // FOR UPDATE is no change, so only WITH is suspected.
+  for (std::string_view change : {"insert", "update", "delete", "merge"}) {
+    if (word == "WITH" && HasWord(text, change)) return CursorFit::kPerhaps;
+  }
+  return CursorFit::kYes;
 }
 
 bool MayHoldWithoutXid(std::string_view sql) {

@@ -21,6 +21,14 @@ bool IsChange(std::string_view sql);
 // Statements whose row count is the number of rows shown, not changed.
 bool IsRead(std::string_view sql);
 
+// Whether DECLARE CURSOR takes the statement, judged by its words.
+enum class CursorFit {
+  kNo,       // It gives no rows that could be many, or changes something first.
+  kPerhaps,  // One of its words says that it may change something: only the server can tell.
+  kYes,
+};
+CursorFit FitForCursor(std::string_view sql);
+
 // True if the statement may take effect at COMMIT, or hold on to something until then, in a way
 // that leaves no transaction id: locks by name, LISTEN, cursors WITH HOLD, or a change to the
 // settings by which we watch.

@@ -113,25 +113,36 @@ Parameters::Parameters(const std::vector<Value>& values) {
   }
 }
 
+std::vector<Column> ColumnsOf(const pqxx::result& result) {
+  std::vector<Column> columns;
+  for (pqxx::row_size_type i = 0; i < result.columns(); ++i) {
+    columns.push_back({.name = result.column_name(i), .type = NameOf(result.column_type(i))});
+  }
+  return columns;
+}
+
+std::vector<Value> ValuesOf(const pqxx::row& row) {
+  std::vector<Value> values;
+  values.reserve(row.size());
+  for (const pqxx::field& field : row) values.push_back(ToValue(field, field.type()));
+  return values;
+}
+
+size_t BytesOf(const pqxx::row& row) {
+  size_t bytes = 0;
+  for (const pqxx::field& field : row) bytes += field.size();
+  return bytes;
+}
+
 std::optional<ResultSet> ToResultSet(const pqxx::result& result, bool count_rows) {
   if (result.size() > kResultRowsMax) return std::nullopt;
-  ResultSet set;
-  std::vector<pqxx::oid> types;
-  for (pqxx::row_size_type i = 0; i < result.columns(); ++i) {
-    types.push_back(result.column_type(i));
-    set.columns.push_back({.name = result.column_name(i), .type = NameOf(types.back())});
-  }
+  ResultSet set{.columns = ColumnsOf(result)};
   size_t bytes = 0;
   set.rows.reserve(result.size());
   for (const pqxx::row& row : result) {
-    std::vector<Value> values;
-    values.reserve(types.size());
-    for (pqxx::row_size_type i = 0; i < types.size(); ++i) {
-      bytes += row[i].size();
-      if (bytes > kResultBytesMax) return std::nullopt;
-      values.push_back(ToValue(row[i], types[i]));
-    }
-    set.rows.push_back(std::move(values));
+    bytes += BytesOf(row);
+    if (bytes > kResultBytesMax) return std::nullopt;
+    set.rows.push_back(ValuesOf(row));
   }
   if (count_rows) set.rows_affected = result.affected_rows();
   return set;

@@ -29,6 +29,9 @@ class Parameters {
 };
 
 // Typed by the columns' OIDs: bool, int2/4/8, float4/8, bytea; everything else is text.
+std::vector<Column> ColumnsOf(const pqxx::result& result);
+std::vector<Value> ValuesOf(const pqxx::row& row);
+size_t BytesOf(const pqxx::row& row);  // As the server wrote it.
 // Nothing if the result exceeds kResultRowsMax or kResultBytesMax.
 std::optional<ResultSet> ToResultSet(const pqxx::result& result, bool count_rows);
 

@@ -22,9 +22,6 @@ constexpr char kForget[] =
 // the owner, and only the owner may finish the branch.
 constexpr char kOwnRole[] = "SET SESSION AUTHORIZATION DEFAULT; ";
 
-// A name of ours, so that a user's savepoints are left alone.
-constexpr char kSavepoint[] = "assent_keep_on_error";
-
 std::string BeginText(const StartOptions& options) {
   std::string text = "BEGIN";
   switch (options.isolation) {
@@ -116,32 +113,53 @@ WorkError PostgresWorkSession::FailStatement(WorkError error, bool keep_on_error
   return error;
 }
 
-std::variant<ResultSet, WorkError> PostgresWorkSession::Execute(
-    const std::string& sql, const std::vector<Value>& parameters, bool keep_on_error) {
+std::optional<WorkError> PostgresWorkSession::Refuse(const std::string& sql,
+                                                     const Parameters& texts, bool keep_on_error,
+                                                     std::string* what) {
   if (connection_->lost()) return LostBefore("statement");
   if (!gid_) return Misuse("statement without a branch: Start comes first");
-  std::string what = "statement of " + ToString(*gid_);
+  *what = "statement of " + ToString(*gid_);
   if (failed_) {
     return WorkError{.cause = Cause::kTransactionFailed,
                      .code = failed_->code,
-                     .detail = what + " refused: the branch can only roll back, since before: " +
+                     .detail = *what + " refused: the branch can only roll back, since before: " +
                                failed_->detail};
   }
   if (std::string why = WhyRefused(sql); !why.empty()) {
-    return FailStatement(Misuse(what + " refused: " + why), keep_on_error);
+    return FailStatement(Misuse(*what + " refused: " + why), keep_on_error);
   }
-  Parameters texts(parameters);
   if (texts.number_with_nul() != 0 || sql.find('\0') != std::string::npos) {
     std::string where = texts.number_with_nul() != 0
                             ? "parameter $" + std::to_string(texts.number_with_nul())
                             : "the statement";
     return FailStatement({.cause = Cause::kStatementFailed,
                           .code = "22021",
-                          .detail = what + ": " + where +
+                          .detail = *what + ": " + where +
                                     " holds a NUL byte, which PostgreSQL's text can't: use bytes"},
                          keep_on_error);
   }
+  return std::nullopt;
+}
 
+bool PostgresWorkSession::UndoToSavepoint() {
+  auto undone =
+      connection_->Run(std::string("ROLLBACK TO ") + kSavepoint + "; RELEASE " + kSavepoint);
+  return std::holds_alternative<pqxx::result>(undone);
+}
+
+WorkError PostgresWorkSession::Failed(const Failure& failure, const std::string& what,
+                                      bool marked) {
+  const bool kept = marked && !failure.lost && UndoToSavepoint();
+  WorkError error = Error(CauseOfStatement(failure.code), failure, what);
+  error.session_lost = connection_->lost();
+  return FailStatement(std::move(error), kept);
+}
+
+std::variant<ResultSet, WorkError> PostgresWorkSession::Execute(
+    const std::string& sql, const std::vector<Value>& parameters, bool keep_on_error) {
+  const Parameters texts(parameters);
+  std::string what;
+  if (auto refused = Refuse(sql, texts, keep_on_error, &what)) return *std::move(refused);
   if (keep_on_error) {
     auto marked = connection_->Run(std::string("SAVEPOINT ") + kSavepoint);
     if (auto* failure = std::get_if<Failure>(&marked)) {
@@ -149,17 +167,7 @@ std::variant<ResultSet, WorkError> PostgresWorkSession::Execute(
     }
   }
   auto answer = connection_->RunOne(sql, texts.pointers());
-  if (auto* failure = std::get_if<Failure>(&answer)) {
-    bool kept = false;
-    if (keep_on_error && !failure->lost) {
-      auto undone =
-          connection_->Run(std::string("ROLLBACK TO ") + kSavepoint + "; RELEASE " + kSavepoint);
-      kept = std::holds_alternative<pqxx::result>(undone);
-    }
-    WorkError error = Error(CauseOfStatement(failure->code), *failure, what);
-    error.session_lost = connection_->lost();
-    return FailStatement(std::move(error), kept);
-  }
+  if (auto* failure = std::get_if<Failure>(&answer)) return Failed(*failure, what, keep_on_error);
   if (keep_on_error) {
     auto released = connection_->Run(std::string("RELEASE ") + kSavepoint);
     if (auto* failure = std::get_if<Failure>(&released)) {

@@ -47,7 +47,7 @@ AgentAnswer AnswerAgent(const Gid& gid, const NodeView& node, Live live,
     case DecisionTable::Word::kUnfinished:
     case DecisionTable::Word::kEnded:
       if (!table.ListsCommit(gid)) return AgentAnswer::kAbort;
-      return live == Live::kLeftToApp ? AgentAnswer::kPending : AgentAnswer::kCommit;
+      return live == Live::kLeftToApp ? AgentAnswer::kLeftToApp : AgentAnswer::kCommit;
     case DecisionTable::Word::kNoRecord:
       break;
   }

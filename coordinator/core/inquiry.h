@@ -28,7 +28,7 @@ enum class Live {
   kLeftToApp,  // Committed, and for finish_grace the application's to commit, not the agent's.
 };
 
-enum class AgentAnswer { kRetry = 1, kForeign, kCommit, kAbort, kPending, kHazard };
+enum class AgentAnswer { kRetry = 1, kForeign, kCommit, kAbort, kPending, kHazard, kLeftToApp };
 enum class ClientAnswer {
   kRetry,
   kForeign,

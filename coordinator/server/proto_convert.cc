@@ -328,6 +328,24 @@ Result<RegisterAsked> ReadRegister(const v1::RegisterBranch& from) {
   return asked;
 }
 
+VoteCast ReadVote(Gid gid, const v1::BranchVote& from) {
+  VoteCast vote{.gid = std::move(gid),
+                .vote = VoteOf(from.vote()),
+                .evidence = from.evidence(),
+                .failure = {.cause = static_cast<uint32_t>(from.cause()),
+                            .database_code = from.database_code(),
+                            .message = Cut(from.message())}};
+  if (vote.evidence.size() <= kEvidenceBytesMax) return vote;
+  // It could never be put on record, and without it nobody could tell how the branch ended.
+  vote.failure = {.cause = v1::BRANCH_CAUSE_MISUSE,
+                  .message = "the evidence of the vote has " +
+                             std::to_string(vote.evidence.size()) + " bytes, at most " +
+                             std::to_string(kEvidenceBytesMax) + " are allowed"};
+  vote.vote = Vote::kNo;
+  vote.evidence.clear();
+  return vote;
+}
+
 }  // namespace
 
 ReadInput FromProto(const v1::AgentMessage& message) {
@@ -351,12 +369,7 @@ ReadInput FromProto(const v1::AgentMessage& message) {
   for (const v1::BranchVote& one : message.votes()) {
     Result<Gid> gid = gid_of(one.gid());
     if (!gid.ok()) continue;
-    read.input.votes.push_back({.gid = std::move(*gid),
-                                .vote = VoteOf(one.vote()),
-                                .evidence = one.evidence(),
-                                .failure = {.cause = static_cast<uint32_t>(one.cause()),
-                                            .database_code = one.database_code(),
-                                            .message = Cut(one.message())}});
+    read.input.votes.push_back(ReadVote(*std::move(gid), one));
   }
   for (const v1::BranchLost& one : message.lost()) {
     Result<Gid> gid = gid_of(one.gid());

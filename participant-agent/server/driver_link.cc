@@ -275,10 +275,10 @@ void Driver::Answered(const v1::InquiryAnswer& answer) {
                "nobody can tell what was decided: compare the databases, then finish it "
                "by hand"}});
   } else {
-    resource->scan.Answered(
-        gid,
-        answer.answer() == v1::InquiryAnswer::PENDING ? LastAnswer::kPending : LastAnswer::kRetry,
-        now);
+    // In both cases the decision will be told.
+    const bool awaited = answer.answer() == v1::InquiryAnswer::PENDING ||
+                         answer.answer() == v1::InquiryAnswer::LEFT_TO_APP;
+    resource->scan.Answered(gid, awaited ? LastAnswer::kPending : LastAnswer::kRetry, now);
     Live* live = answer.answer() == v1::InquiryAnswer::PENDING ? Find(gid) : nullptr;
     if (live != nullptr) Deliver(gid, *live, StillUndecided{});
   }

@@ -226,6 +226,7 @@ TEST_F(PostgresPrepare, ACancelBehindPrepareDoesNotTurnTheVote) {
   Gid gid = NewGid();
   Start(*session, gid);
   Execute(*session, "INSERT INTO t VALUES (1,1)");
+  const ResultSet pid = Execute(*session, "SELECT pg_backend_pid()");
   Start(*observer, NewGid());
   Start(*blocker, NewGid());
   Execute(*blocker, "LOCK TABLE pg_database IN ACCESS EXCLUSIVE MODE");
@@ -233,8 +234,10 @@ TEST_F(PostgresPrepare, ACancelBehindPrepareDoesNotTurnTheVote) {
   std::thread canceller([&] {
     waited = test_support::WaitUntil(std::chrono::seconds(20), [&] {
       return !Execute(*observer,
-                      "SELECT 1 FROM pg_locks WHERE NOT granted"
-                      " AND relation = 'pg_database'::regclass")
+                      // Others wait for it too: autovacuum, whenever it starts.
+                      "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = $1"
+                      " AND relation = 'pg_database'::regclass",
+                      pid.rows.at(0))
                   .rows.empty();
     });
     session->Cancel();

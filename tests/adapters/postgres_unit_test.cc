@@ -4,6 +4,7 @@
 
 #include "adapters/postgres/classify.h"
 #include "adapters/postgres/connection.h"
+#include "adapters/postgres/cursor.h"
 #include "adapters/postgres/evidence.h"
 #include "adapters/postgres/statement.h"
 
@@ -107,6 +108,52 @@ TEST(PostgresEvidence, XidsAreWidenedAcrossWraparound) {
       {"nearly 2^31 old", 0x80000003, 7ull << 32, (6ull << 32) + 0x80000003},
   };
   for (const Case& c : cases) EXPECT_EQ(WidenXid(c.xid, c.next_xid), c.wide) << c.why;
+}
+
+TEST(PostgresStatement, WhatACursorTakes) {
+  struct Case {
+    const char* sql;
+    CursorFit fit;
+  };
+  const Case cases[] = {
+      {"SELECT 1", CursorFit::kYes},
+      {"/* ; */ select 1", CursorFit::kNo},  // Too rare to look closer.
+      {"-- why\n(SELECT 1) UNION SELECT 2", CursorFit::kYes},
+      {"SELECT a FROM t FOR UPDATE", CursorFit::kYes},
+      {"SELECT intodate FROM t", CursorFit::kYes},
+      {"VALUES (1)", CursorFit::kYes},
+      {"TABLE t", CursorFit::kYes},
+      {"WITH x AS (SELECT 1) SELECT * FROM x", CursorFit::kYes},
+      {"WITH x AS (SELECT updated FROM t) SELECT * FROM x", CursorFit::kYes},
+      {"WITH x AS (Delete FROM t RETURNING a) SELECT * FROM x", CursorFit::kPerhaps},
+      {"WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", CursorFit::kPerhaps},
+      {"WITH x AS (SELECT 'merge') SELECT * FROM x", CursorFit::kPerhaps},
+      {"SELECT 1 INTO t", CursorFit::kPerhaps},
+      {"; SELECT 1", CursorFit::kNo},
+      {"INSERT INTO t VALUES (1) RETURNING a", CursorFit::kNo},
+      {"SHOW all", CursorFit::kNo},
+      {"EXPLAIN SELECT 1", CursorFit::kNo},
+      {"FETCH ALL FROM c", CursorFit::kNo},
+      {"", CursorFit::kNo},
+  };
+  for (const Case& c : cases) EXPECT_EQ(FitForCursor(c.sql), c.fit) << c.sql;
+}
+
+TEST(PostgresCursor, BatchesHaveTheirBytesAndNotMore) {
+  struct Case {
+    const char* why;
+    size_t rows, row_bytes_max, next;
+  };
+  const Case cases[] = {
+      {"small rows: more, but not at once", kFirstBatchRows, 10, 8 * kFirstBatchRows},
+      {"up to the most", 1000, 10, kBatchRowsMax},
+      {"as many as fit", 500, 1024, kBatchBytes / 1024},
+      {"fewer when rows have grown", 1000, kBatchBytes / 3, 3},
+      {"never none", 3, 100 * kBatchBytes, 1},
+      {"more again", 1, 1, 8},
+      {"rows without bytes", 8, 0, 64},
+  };
+  for (const Case& c : cases) EXPECT_EQ(NextBatchRows(c.rows, c.row_bytes_max), c.next) << c.why;
 }
 
 TEST(PostgresClassify, Prepare) {

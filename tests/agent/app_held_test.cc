@@ -418,6 +418,27 @@ TEST_F(AppHeldTest, ABranchThatVanishesUndecidedIsLost) {
   EXPECT_EQ(coordinator_->NextLost()->gid(), gid);
 }
 
+// Its application has committed it, and the coordinator gives it time to say so.
+TEST_F(AppHeldTest, ABranchThatItsApplicationEndsWithinTheGraceIsNotLost) {
+  StartServing();
+  const v1::AppHeld app_held = NewSession(v1::FINISHER_APP);
+  const std::string gid = VotedBranch(app_held, "a");
+  ASSERT_TRUE(database_.AppFinish(session_, GidOf(gid), true));
+  for (int i = 0; i < 2; ++i) {
+    auto inquiry = coordinator_->NextInquiry();
+    ASSERT_TRUE(inquiry.has_value());
+    EXPECT_EQ(inquiry->gid(), gid);
+    coordinator_->Answer(gid, v1::InquiryAnswer::LEFT_TO_APP);
+  }
+  // What a loss would come before.
+  coordinator_->Finish(gid, true, evidence_, &app_held);
+  auto finished = coordinator_->NextFinished();
+  ASSERT_TRUE(finished.has_value());
+  EXPECT_EQ(finished->gid(), gid);
+  EXPECT_EQ(finished->state(), v1::BRANCH_STATE_COMMITTED);
+  EXPECT_EQ(coordinator_->verdicts_waiting(), 0u);
+}
+
 TEST_F(AppHeldTest, ABranchThatVanishesFromItsAgentIsLost) {
   StartServing();
   const v1::AppHeld app_held = NewSession(v1::FINISHER_AGENT);

@@ -44,8 +44,8 @@ const char* PartName(Part part) {
   return "?";
 }
 
-Result<std::unique_ptr<Walk>> Walk::Create(bool tls) {
-  auto house = Deployment::Start({.tls = tls});
+Result<std::unique_ptr<Walk>> Walk::Create(const test_support::DeploymentOptions& options) {
+  auto house = Deployment::Start(options);
   if (!house.ok()) return house.status();
   if (Status s = (*house)->postgres().Execute(kSchema); !s.ok()) return s;
   if (Status s = (*house)->mariadb().Execute(kSchema); !s.ok()) return s;

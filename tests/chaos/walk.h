@@ -27,7 +27,7 @@ struct Ending {
 // Not thread-safe. One deployment serves all stretches; every part of it runs again after each.
 class Walk {
  public:
-  static Result<std::unique_ptr<Walk>> Create(bool tls);
+  static Result<std::unique_ptr<Walk>> Create(const test_support::DeploymentOptions& options);
 
   // Runs a transfer while `stopped` is made to stop at `step`, kills `killed` there, lets
   // everything go on, and waits until nothing is prepared any more. DEADLINE_EXCEEDED: the step was

@@ -134,7 +134,7 @@ const Case kCases[] = {
     {.why = "decided, and left to the application for now",
      .live = Live::kLeftToApp,
      .record = Record::kUnfinished,
-     .agent = AgentAnswer::kPending,
+     .agent = AgentAnswer::kLeftToApp,
      .client = ClientAnswer::kCommitted},
     {.why = "decided and left to the application, but another attempt",
      .about = {.attempt = 2},

@@ -246,7 +246,7 @@ TEST_F(AppHeldTest, WithFinisherAppTheClientHearsAtOnceWhichAreItsOwn) {
   EXPECT_FALSE(commit->pending[1].yours);
   EXPECT_EQ(my_->ToldToCommit(held_), 1u);
   EXPECT_EQ(pg_->ToldToCommit(app_), 0u);
-  EXPECT_EQ(Ask(*pg_, app_), AgentAnswer::kPending) << "an inquiry is no way round the grace";
+  EXPECT_EQ(Ask(*pg_, app_), AgentAnswer::kLeftToApp) << "an inquiry is no way round the grace";
   VoteOn(*pg_, app_, Vote::kYes);
   EXPECT_EQ(pg_->ToldToCommit(app_), 0u) << "nor is a late vote";
   EXPECT_TRUE(CommitBoth().answered()) << "still the application's";

@@ -82,6 +82,41 @@ TEST_F(AppHeldGrpcTest, TheApplicationPreparesCommitsAndReports) {
   EXPECT_EQ(agent->told().finishes_size(), 0) << "nothing was left for the agent to do";
 }
 
+// What can't be put on record can't decide anything, and the link lives on.
+TEST_F(AppHeldGrpcTest, AVoteWhoseEvidenceIsTooLongIsANo) {
+  auto agent = Connect();
+  for (size_t bytes : {kEvidenceBytesMax + 1, kEvidenceBytesMax}) {
+    const int asked = agent->told().prepares_size();
+    v1::BeginReply begun;
+    ASSERT_TRUE(Begin(NamingPg(v1::FINISHER_AGENT), &begun).ok());
+    std::future<std::pair<grpc::Status, v1::CommitReply>> commit = GrpcTest::Commit(begun.gtrid());
+    ASSERT_TRUE(agent->WaitFor([&](const auto& told) { return told.prepares_size() > asked; }));
+    v1::AgentMessage vote;
+    vote.add_votes()->set_gid(begun.branches(0).gid());
+    vote.mutable_votes(0)->set_vote(v1::BranchVote::YES);
+    vote.mutable_votes(0)->set_evidence(std::string(bytes, 'x'));
+    agent->Say(vote);
+    if (bytes > kEvidenceBytesMax) {
+      auto [status, reply] = commit.get();
+      ASSERT_TRUE(status.ok()) << status.error_message();
+      EXPECT_EQ(reply.outcome(), v1::OUTCOME_ABORTED);
+      EXPECT_NE(reply.abort().message().find("1025 bytes"), std::string::npos)
+          << reply.ShortDebugString();
+      continue;
+    }
+    ASSERT_TRUE(agent->WaitFor([](const auto& told) {
+      return told.finishes_size() > 0 && told.finishes(told.finishes_size() - 1).commit();
+    }));
+    const v1::CoordinatorMessage told = agent->told();
+    EXPECT_EQ(told.finishes(told.finishes_size() - 1).evidence(), std::string(bytes, 'x'));
+    v1::AgentMessage finished;
+    finished.add_finished()->set_gid(begun.branches(0).gid());
+    finished.mutable_finished(0)->set_state(v1::BRANCH_STATE_COMMITTED);
+    agent->Say(finished);
+    EXPECT_EQ(commit.get().second.outcome(), v1::OUTCOME_COMMITTED);
+  }
+}
+
 TEST_F(AppHeldGrpcTest, ATicketIsAVoteAndTheAgentIsToldOfTheSession) {
   auto agent = Connect();
   v1::BeginReply begun;

@@ -129,6 +129,7 @@ class NodeExampleTest : public ExamplesTest {
  protected:
   void SetUp() override {
     ExamplesTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     const std::string modules = tests::SourceDir() + "/build/examples/node/node_modules";
     if (!std::filesystem::exists(modules + "/pg")) {
       GTEST_SKIP() << "Node's packages are not in " << modules

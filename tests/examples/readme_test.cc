@@ -47,6 +47,21 @@ TEST_F(ReadmeTest, ProgramInCpp) {
   ExpectMoved(before, 50);
 }
 
+// Commit is repeated by the library until the coordinator is back.
+TEST_F(ReadmeTest, ProgramInCppHearsTheOutcomeThoughTheCoordinatorDied) {
+  const Books before = Look();
+  StopPoint decided("coord.reply.before");
+  RestartCoordinator(decided.Env());
+  auto program = Start(WithAddresses({Binary("readme_program")}));
+  ASSERT_NE(program, nullptr);
+  ASSERT_TRUE(decided.WaitReached(kRunMax).ok()) << ReadText(dir_.File("started.log"));
+  House().coordinator().Kill9();
+  RestartCoordinator();
+  EXPECT_EQ(End(*program), 0) << output_;
+  EXPECT_THAT(output_, HasSubstr("COMMITTED"));
+  ExpectMoved(before, 50);
+}
+
 TEST_F(ReadmeTest, ProgramInPython) {
   const auto stubs = PythonStubs();
   const Books before = Look();

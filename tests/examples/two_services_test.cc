@@ -14,7 +14,7 @@ class TwoServicesTest : public ExamplesTest {
  protected:
   void SetUp() override {
     ExamplesTest::SetUp();
-    if (HasFatalFailure()) return;
+    if (IsSkipped() || HasFatalFailure()) return;
     test_support::PostgresServer& postgres = House().postgres();
     test_support::Mysqld& mariadb = House().mariadb();
     for (auto* sql : {"DROP TABLE IF EXISTS orders",

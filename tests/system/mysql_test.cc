@@ -84,6 +84,29 @@ TEST_P(Mysql, CommitReachesBothDatabases) {
   EXPECT_EQ(PreparedNow(), 0);
 }
 
+TEST_P(Mysql, AResultOfAnySizeIsStreamed) {
+  if (!GetParam()) GTEST_SKIP() << "streams do not depend on it";
+  ASSERT_TRUE(Server().Execute("CREATE TABLE digits (d INT)").ok());
+  ASSERT_TRUE(
+      Server().Execute("INSERT INTO digits VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)").ok());
+  ASSERT_TRUE(Server().Execute("CREATE TABLE numbers (n INT PRIMARY KEY)").ok());
+  ASSERT_TRUE(Server()
+                  .Execute("INSERT INTO numbers SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d "
+                           "+ 10000 * f.d + 100000 * g.d FROM digits a, digits b, digits c, digits "
+                           "e, digits f, digits g WHERE g.d < 3")
+                  .ok());
+  // Also the proof that the agent serves.
+  ASSERT_EQ(CommitBoth(Id("before")).outcome, Outcome::kCommitted);
+  auto transaction = Coordinators().Begin();
+  ASSERT_TRUE(transaction.ok()) << transaction.status().ToString();
+  auto branch = InsertInMariadb(*transaction, Id("streamed"));
+  ASSERT_TRUE(branch.ok()) << branch.status().ToString();
+  ExpectLongStream(*branch, "SELECT n, REPEAT('x', 1000) FROM numbers ORDER BY n LIMIT 250000",
+                   House().mariadb_agent());
+  EXPECT_EQ(transaction->Commit().outcome, Outcome::kCommitted);
+  EXPECT_TRUE(InMariadb(Id("streamed")));
+}
+
 TEST_P(Mysql, AFailedStatementAbortsInBoth) {
   // Also the proof that the agent serves.
   ASSERT_EQ(CommitBoth(Id("taken")).outcome, Outcome::kCommitted);

@@ -1,6 +1,9 @@
 #include "tests/system/system_fixture.h"
 
+#include <vector>
+
 #include "tests/support/connect.h"
+#include "tests/support/memory_in_use.h"
 
 namespace assent::system_tests {
 namespace {
@@ -57,6 +60,26 @@ bool SystemTest::InMariadb(const std::string& id) {
   auto rows = house_->mariadb().Query("SELECT id FROM kept WHERE id = '" + id + "'");
   EXPECT_TRUE(rows.ok()) << rows.status().ToString();
   return rows.ok() && !rows->empty();
+}
+
+void SystemTest::ExpectLongStream(client::Branch& branch, const std::string& sql,
+                                  const test_support::AgentProcess& agent) {
+  constexpr int64_t kRows = 250'000;
+  const size_t before = test_support::MemoryInUse(agent.pid());
+  int64_t last = 0;
+  bool in_order = true;
+  auto streamed =
+      branch.ExecuteStream({sql}, [&](const std::vector<client::Column>&, client::Row row) {
+        in_order = in_order && row.size() == 2 && row[0].AsInt64().value() == last + 1 &&
+                   row[1].AsText().value().size() == 1000;
+        ++last;
+        return true;
+      });
+  ASSERT_TRUE(streamed.ok()) << streamed.status().ToString();
+  EXPECT_EQ(last, kRows);
+  EXPECT_TRUE(in_order);
+  EXPECT_EQ(streamed->rows, static_cast<uint64_t>(kRows));
+  EXPECT_LT(test_support::MemoryPeak(agent.pid()), before + (size_t{32} << 20)) << "of 250 MB";
 }
 
 int SystemTest::PreparedNow() {

@@ -38,6 +38,10 @@ class SystemTest : public testing::Test {
   static bool InPostgres(const std::string& id);
   static bool InMariadb(const std::string& id);
   static int PreparedNow();
+  // `sql` answers 250,000 rows of a number, from 1 on, and 1,000 bytes. They come in order, while
+  // the agent of that branch uses little more memory than before.
+  static void ExpectLongStream(client::Branch& branch, const std::string& sql,
+                               const test_support::AgentProcess& agent);
 
  private:
   static std::unique_ptr<Deployment> house_;
