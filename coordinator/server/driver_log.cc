@@ -25,7 +25,8 @@ void Driver::OnApplied(std::vector<txlog::Applied> entries) {
   Post(LogApplied{std::move(entries)});
 }
 void Driver::OnLeadership(txlog::Term term, bool leader) { Post(LogLeadership{term, leader}); }
-void Driver::OnSnapshotWanted() { Post(SnapshotWanted{}); }
+// Encoding a large state takes long: not on the log's thread.
+void Driver::OnSnapshotWanted() { PostAndWake(SnapshotWanted{}); }
 void Driver::OnGroup(txlog::Group group) { Post(LogGroup{std::move(group)}); }
 
 void Driver::On(LogSnapshot& event) {
