@@ -5,18 +5,12 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "tests/bench/median.h"
+
 namespace assent::bench {
 namespace {
 
 using nlohmann::ordered_json;
-
-template <typename T>
-T Median(std::vector<T> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  if (values.size() % 2 == 1) return values[half];
-  return (values[half - 1] + values[half]) / 2;
-}
 
 std::optional<double> RatioOf(const Line& line, const std::vector<Measurement>& measurements) {
   std::map<int, double> reference;  // By round.

@@ -1,0 +1,99 @@
+// The owner of a log in the bench: what the coordinator's driver is in assentd, one thread that
+// proposes and hears what is applied.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "base/inbox.h"
+#include "tests/bench/load.h"
+#include "txlog/decision_log.h"
+
+namespace assent::bench {
+
+class LogDriver final : public txlog::Listener {
+ public:
+  // `snapshot_bytes`: the size of the state that it pretends to have.
+  explicit LogDriver(size_t snapshot_bytes) : snapshot_bytes_(snapshot_bytes) {}
+  // Whoever waits is told an error. Before the log is destroyed, or after; not while it calls.
+  ~LogDriver() override;
+
+  // Once, after the log was opened with this listener. `log` must outlive Stop.
+  void Start(txlog::DecisionLog& log);
+  void Stop();
+
+  // Thread-safe. `done` runs on the driver thread, once the record is applied here, or with an
+  // error: FAILED_PRECONDITION, this node does not lead; ABORTED, it was refused or is in doubt.
+  void Put(std::string record, std::function<void(Status)> done);
+  // Thread-safe. Loads the log and measures from Propose to the moment at which the driver hears
+  // that the entry is applied. One at a time.
+  void Run(const Load& load, std::function<void(Result<Rates>)> done);
+  // Thread-safe. 0: unknown.
+  uint64_t leader() const { return leader_.load(); }
+
+ private:
+  struct PutAsked {
+    std::string record;
+    std::function<void(Status)> done;
+  };
+  struct RunAsked {
+    Load load;
+    std::function<void(Result<Rates>)> done;
+  };
+  struct AppliedCame {
+    std::vector<txlog::Applied> entries;
+  };
+  struct LeadershipCame {
+    txlog::Term term;
+    bool leader;
+  };
+  struct SnapshotWanted {};
+  struct NotDurable {};
+  using Input =
+      std::variant<PutAsked, RunAsked, AppliedCame, LeadershipCame, SnapshotWanted, NotDurable>;
+  struct Running {
+    RunAsked asked;
+    Window window;
+    size_t under_way = 0;
+  };
+
+  // The log thread.
+  void OnSnapshot(txlog::Index, txlog::Term, std::string) override {}
+  void OnApplied(std::vector<txlog::Applied> entries) override {
+    inbox_.Post(AppliedCame{std::move(entries)});
+  }
+  void OnLeadership(txlog::Term term, bool leader) override {
+    inbox_.Post(LeadershipCame{term, leader});
+  }
+  void OnSnapshotWanted() override { inbox_.Post(SnapshotWanted{}); }
+  void OnGroup(txlog::Group group) override { leader_ = group.leader; }
+
+  // The driver thread.
+  void On(PutAsked& input);
+  void On(RunAsked& input);
+  void On(AppliedCame& input);
+  void On(LeadershipCame& input);
+  void On(SnapshotWanted& input);
+  void On(NotDurable& input);
+  void Propose(std::string record);
+  void ProposeStamped(Window::Time now);
+  void Fail(const Status& status);
+
+  const size_t snapshot_bytes_;
+  std::atomic<uint64_t> leader_ = 0;
+  Inbox<Input> inbox_{1 << 16};
+  txlog::DecisionLog* log_ = nullptr;
+  std::thread thread_;
+  txlog::Term term_ = 0;  // 0: this node does not lead.
+  txlog::Index applied_ = 0;
+  std::deque<std::function<void(Status)>> puts_;  // Under way, in the order of the log.
+  std::optional<Running> running_;
+};
+
+}  // namespace assent::bench

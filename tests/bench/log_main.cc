@@ -1,0 +1,159 @@
+// assent-log-bench: how fast the replicated log is, beside the disk itself and etcd, in turns; see
+// tests/bench/log. `node` is one of the processes that it starts.
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "tests/bench/disk_load.h"
+#include "tests/bench/log_group.h"
+#include "tests/bench/log_node.h"
+#include "tests/bench/log_report.h"
+#include "tests/bench/log_soak.h"
+#include "tests/support/temp_dir.h"
+
+namespace assent::bench {
+namespace {
+
+struct Arguments {
+  std::vector<size_t> in_flight = {1, 8, 64, 512};
+  int seconds = 2;
+  int rounds = 5;
+  std::string etcd;
+  bool socket = true;
+  std::string json;
+};
+
+int Fail(const std::string& what) {
+  std::fprintf(stderr, "assent-log-bench: %s\n", what.c_str());
+  return 1;
+}
+
+double LoadAverage() {
+  double load[1] = {0};
+  return getloadavg(load, 1) == 1 ? load[0] : 0;
+}
+
+// One that is measured, and how.
+struct Contender {
+  System system;
+  std::function<Result<Rates>(const Load&)> load;
+};
+
+Result<std::vector<LogSample>> Measure(const Arguments& arguments,
+                                       const std::vector<Contender>& contenders) {
+  std::vector<LogSample> samples;
+  for (int round = 1; round <= arguments.rounds; ++round) {
+    for (size_t in_flight : arguments.in_flight) {
+      // The order moves on, so that nobody always comes behind the same one.
+      for (size_t i = 0; i < contenders.size(); ++i) {
+        const Contender& one = contenders[(i + static_cast<size_t>(round)) % contenders.size()];
+        if (one.system == System::kDisk && in_flight != 1) continue;
+        auto rates =
+            one.load({.in_flight = in_flight, .length = std::chrono::seconds(arguments.seconds)});
+        if (!rates.ok()) return rates.status();
+        std::fprintf(stderr, "round %d  %3zu in flight  %-32s %8.0f entries/s  load %.1f\n", round,
+                     in_flight, NameOf(one.system).c_str(), rates->per_second, LoadAverage());
+        samples.push_back({round, one.system, in_flight, *rates});
+      }
+    }
+  }
+  return samples;
+}
+
+int Compare(const Arguments& arguments) {
+  test_support::TempDir dir;
+  std::vector<std::unique_ptr<LogGroup>> groups;
+  std::vector<Contender> contenders = {
+      {System::kDisk, [&dir](const Load& load) { return LoadDisk(dir.path(), load); }}};
+  const auto start = [&](const char* name, size_t nodes, bool etcd) -> Result<LogGroup*> {
+    if (Status s = dir.MakeDir(name); !s.ok()) return s;
+    const LogGroupOptions options = {.directory = dir.File(name), .nodes = nodes};
+    auto group = etcd ? LogGroup::StartEtcd(options, arguments.etcd) : LogGroup::StartOurs(options);
+    if (!group.ok()) return group.status();
+    groups.push_back(std::move(*group));
+    return groups.back().get();
+  };
+  const auto inside = [](LogGroup* group) {
+    return [group](const Load& load) { return group->LoadInside(load); };
+  };
+  const auto socket = [](LogGroup* group) {
+    return [group](const Load& load) { return group->LoadThroughSocket(load); };
+  };
+  std::fprintf(stderr, "%u processors, load %.1f before\n", std::thread::hardware_concurrency(),
+               LoadAverage());
+  const auto one = start("o1", 1, false);
+  if (!one.ok()) return Fail(one.status().message());
+  contenders.push_back({System::kOursOne, inside(*one)});
+  const auto three = start("o3", 3, false);
+  if (!three.ok()) return Fail(three.status().message());
+  contenders.push_back({System::kOursThree, inside(*three)});
+  if (arguments.socket) contenders.push_back({System::kOursThreeSocket, socket(*three)});
+  if (!arguments.etcd.empty()) {
+    const auto etcd_one = start("e1", 1, true);
+    if (!etcd_one.ok()) return Fail(etcd_one.status().message());
+    contenders.push_back({System::kEtcdOne, socket(*etcd_one)});
+    const auto etcd_three = start("e3", 3, true);
+    if (!etcd_three.ok()) return Fail(etcd_three.status().message());
+    contenders.push_back({System::kEtcdThree, socket(*etcd_three)});
+  }
+  const auto samples = Measure(arguments, contenders);
+  if (!samples.ok()) return Fail(samples.status().message());
+  std::printf("%s\n", LogTable(Summarize(*samples)).c_str());
+  for (const auto& [name, ratio] : Ratios(*samples)) {
+    std::printf("%-52s %7.2f\n", name.c_str(), ratio);
+  }
+  if (arguments.json.empty()) return 0;
+  std::ofstream file(arguments.json);
+  file << LogJson(*samples);
+  file.close();
+  return file ? 0 : Fail("can't write " + arguments.json);
+}
+
+}  // namespace
+}  // namespace assent::bench
+
+int main(int argc, char** argv) {
+  namespace bench = assent::bench;
+  bench::Arguments arguments;
+  bench::LogNodeOptions node;
+  double soak_minutes = 0;
+  CLI::App app("Measures the replicated log beside the disk and etcd");
+  app.add_option("--in-flight", arguments.in_flight, "Entries under way (default 1,8,64,512)")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--seconds", arguments.seconds, "Of one measurement (default 2)")
+      ->check(CLI::Range(1, 3600));
+  app.add_option("--rounds", arguments.rounds, "The table has their medians (default 5)")
+      ->check(CLI::Range(1, 100));
+  app.add_option("--etcd", arguments.etcd, "The program etcd; without it, etcd is left out");
+  app.add_flag("!--no-socket", arguments.socket, "Do not measure ours through gRPC as well");
+  app.add_option("--json", arguments.json, "Also write the results to this file");
+  app.add_option(
+      "--soak", soak_minutes,
+      "Instead: load three nodes for so many minutes, one of them dead, and watch memory "
+      "and disk");
+  CLI::App* as_node = app.add_subcommand("node", "One node; started by this program");
+  as_node->add_option("--id", node.id)->required();
+  as_node->add_option("--directory", node.directory)->required();
+  as_node->add_option("--door", node.door)->required();
+  as_node->add_option("--peers", node.peers)->delimiter(',')->required();
+  as_node->add_option("--snapshot-after-bytes", node.snapshot_after_bytes);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  if (as_node->parsed()) return bench::RunLogNode(node);
+  if (soak_minutes > 0)
+    return bench::SoakLog(std::chrono::duration<double, std::ratio<60>>(soak_minutes));
+  return bench::Compare(arguments);
+}

@@ -1,0 +1,44 @@
+// Medians over the rounds of the log's bench, as a table for people and as JSON for machines.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/bench/load.h"
+
+namespace assent::bench {
+
+// What was measured, in the order of the tables.
+enum class System { kDisk, kOursOne, kOursThree, kOursThreeSocket, kEtcdOne, kEtcdThree };
+std::string NameOf(System system);
+
+// One measurement.
+struct LogSample {
+  int round = 0;
+  System system = System::kDisk;
+  size_t in_flight = 1;
+  Rates rates;
+};
+
+// The medians of one system at one number of entries in flight; each number has its own.
+struct LogLine {
+  System system = System::kDisk;
+  size_t in_flight = 1;
+  Rates rates;
+};
+
+// By entries in flight, then by system.
+std::vector<LogLine> Summarize(const std::vector<LogSample>& samples);
+
+// By name: one_node_1_inflight_over_disk and three_nodes_N_inflight_over_etcd, of entries per
+// second, and p99_N_inflight_over_etcd; with "_through_socket" where our entries came through one,
+// too. Each is the median of the ratios within each round, where both had the machine's load of the
+// same minute. What was not measured is not there.
+std::map<std::string, double> Ratios(const std::vector<LogSample>& samples);
+
+std::string LogTable(const std::vector<LogLine>& lines);
+// {"bench": "log", "results": [...], "ratios": {...}}
+std::string LogJson(const std::vector<LogSample>& samples);
+
+}  // namespace assent::bench

@@ -1,0 +1,70 @@
+#include "tests/bench/log_soak.h"
+
+#include <cstdio>
+#include <string>
+
+#include "tests/bench/log_group.h"
+#include "tests/support/temp_dir.h"
+
+namespace assent::bench {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr uint64_t kMiB = 1 << 20;
+constexpr uint64_t kSnapshotAfterBytes = 64 * kMiB;
+// What a node holds by its options (txlog/raft/options.h), with room for what the allocator keeps:
+// the cache, what is uncommitted, what waits to be applied, a snapshot or two.
+constexpr uint64_t kResidentBytesMax = 256 * kMiB;
+// The log up to the snapshot that is asked for, as much again until it is written, segments that
+// are not full, the one that is made ahead, two snapshots. Entries have up to a quarter more on
+// disk.
+constexpr uint64_t kDiskBytesMax = 3 * kSnapshotAfterBytes + 64 * kMiB;
+
+int Fail(const std::string& what) {
+  std::fprintf(stderr, "soak: FAILED: %s\n", what.c_str());
+  return 1;
+}
+
+}  // namespace
+
+int SoakLog(std::chrono::duration<double, std::ratio<60>> length) {
+  test_support::TempDir dir;
+  auto started = LogGroup::StartOurs(
+      {.directory = dir.path(), .nodes = 3, .snapshot_after_bytes = kSnapshotAfterBytes});
+  if (!started.ok()) return Fail(started.status().message());
+  LogGroup& group = **started;
+  const auto leader = group.Leader();
+  if (!leader.ok()) return Fail(leader.status().message());
+  const size_t dead = (*leader + 1) % group.size();
+  group.node(dead).Kill9();
+
+  uint64_t entries = 0;
+  const auto begin = steady_clock::now();
+  for (auto now = begin; now - begin < length; now = steady_clock::now()) {
+    const Load load = {.in_flight = 512,
+                       .warm_up = std::chrono::milliseconds(0),
+                       .length = std::chrono::seconds(5)};
+    const auto rates = group.LoadInside(load);
+    if (!rates.ok()) return Fail(rates.status().message());
+    entries += static_cast<uint64_t>(rates->per_second * 5);
+    std::printf("%4.0f s %8.0f entries/s", std::chrono::duration<double>(now - begin).count(),
+                rates->per_second);
+    for (size_t i = 0; i < group.size(); ++i) {
+      if (i == dead) continue;
+      const uint64_t memory = ResidentBytes(group.node(i).pid());
+      const uint64_t disk = DirectoryBytes(group.directory(i));
+      std::printf("  node %zu: memory %4llu MiB, disk %4llu MiB", i + 1,
+                  static_cast<unsigned long long>(memory / kMiB),
+                  static_cast<unsigned long long>(disk / kMiB));
+      if (memory > kResidentBytesMax) return Fail("memory goes beyond its bound");
+      if (disk > kDiskBytesMax) return Fail("the log on disk goes beyond its bound");
+    }
+    std::printf("\n");
+    std::fflush(stdout);
+  }
+  std::printf("soak: ok, %llu entries\n", static_cast<unsigned long long>(entries));
+  return 0;
+}
+
+}  // namespace assent::bench

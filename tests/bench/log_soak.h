@@ -1,0 +1,13 @@
+// Full load with a dead follower: does memory, and does the log on disk, stay bounded?
+#pragma once
+
+#include <chrono>
+
+namespace assent::bench {
+
+// Three nodes, 512 entries in flight for `length`, one follower killed at the beginning; the log is
+// compacted as it grows. Prints what each living node holds every few seconds. 0 if
+// nothing went beyond its bound (log_soak.cc): what main returns.
+int SoakLog(std::chrono::duration<double, std::ratio<60>> length);
+
+}  // namespace assent::bench
