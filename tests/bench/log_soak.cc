@@ -1,5 +1,6 @@
 #include "tests/bench/log_soak.h"
 
+#include <csignal>
 #include <cstdio>
 #include <string>
 
@@ -15,7 +16,7 @@ constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kSnapshotAfterBytes = 64 * kMiB;
 // What a node holds by its options (txlog/raft/options.h), with room for what the allocator keeps:
 // the cache, what is uncommitted, what waits to be applied, a snapshot or two.
-constexpr uint64_t kResidentBytesMax = 256 * kMiB;
+constexpr uint64_t kResidentBytesMax = 128 * kMiB;
 // The log up to the snapshot that is asked for, as much again until it is written, segments that
 // are not full, the one that is made ahead, two snapshots. Entries have up to a quarter more on
 // disk.
@@ -37,11 +38,13 @@ int SoakLog(std::chrono::duration<double, std::ratio<60>> length) {
   const auto leader = group.Leader();
   if (!leader.ok()) return Fail(leader.status().message());
   const size_t dead = (*leader + 1) % group.size();
-  group.node(dead).Kill9();
+  // At first it only hangs: its connection stays, and takes nothing.
+  group.node(dead).Signal(SIGSTOP);
 
   uint64_t entries = 0;
   const auto begin = steady_clock::now();
   for (auto now = begin; now - begin < length; now = steady_clock::now()) {
+    if (now - begin > length / 2 && group.node(dead).Running()) group.node(dead).Kill9();
     const Load load = {.in_flight = 512,
                        .warm_up = std::chrono::milliseconds(0),
                        .length = std::chrono::seconds(5)};
