@@ -11,10 +11,17 @@ namespace assent::bench {
 // Payload of an entry; for a key-value store, of key and value together.
 inline constexpr size_t kEntryBytes = 128;
 
+// Who proposes the next entry when one is applied, where the load comes from within.
+enum class Proposer {
+  kDriver,  // The owner's thread, told by the log's: what a coordinator does.
+  kLog,  // The log's own thread, at once: what the log alone can do, beside the disk's one thread.
+};
+
 struct Load {
   size_t in_flight = 1;
   std::chrono::milliseconds warm_up{500};
   std::chrono::milliseconds length{2000};
+  Proposer proposer = Proposer::kDriver;
 };
 
 struct Rates {

@@ -23,6 +23,11 @@ TEST(LogBench, LoadsThreeNodes) {
   ASSERT_TRUE(inside.ok()) << inside.status().message();
   EXPECT_GT(inside->per_second, 0);
   EXPECT_GT(inside->p50.count(), 0);
+  Load by_log = kShort;
+  by_log.proposer = Proposer::kLog;
+  const auto log_thread = (*group)->LoadInside(by_log);
+  ASSERT_TRUE(log_thread.ok()) << log_thread.status().message();
+  EXPECT_GT(log_thread->per_second, 0);
   const auto socket = (*group)->LoadThroughSocket(kShort);
   ASSERT_TRUE(socket.ok()) << socket.status().message();
   EXPECT_GT(socket->per_second, 0);

@@ -55,42 +55,46 @@ void LogDriver::Run(const Load& load, std::function<void(Result<Rates>)> done) {
   inbox_.Post(RunAsked{load, std::move(done)});
 }
 
+// ---- The log thread -----------------------------------------------------------------------------
+
+void LogDriver::OnApplied(std::vector<txlog::Applied> entries) {
+  applied_ = entries.back().index;
+  {
+    MutexLock lock(mutex_);
+    if (running_ && running_->asked.load.proposer == Proposer::kLog) return GoOn(entries);
+  }
+  inbox_.Post(AppliedCame{std::move(entries)});
+}
+
+// ---- The driver thread --------------------------------------------------------------------------
+
 void LogDriver::On(PutAsked& input) {
   if (term_ == 0) return input.done(FailedPrecondition("this node does not lead"));
   puts_.push_back(std::move(input.done));
   input.record[0] = kPut;
-  Propose(std::move(input.record));
+  Propose(std::move(input.record), term_);
 }
 
 void LogDriver::On(RunAsked& input) {
+  MutexLock lock(mutex_);
   if (term_ == 0 || running_) {
     return input.done(FailedPrecondition("this node does not lead, or is loaded already"));
   }
   const auto now = steady_clock::now();
   const Load load = input.load;
-  running_ = {std::move(input), Window(load, now), load.in_flight};
-  for (size_t i = 0; i < load.in_flight; ++i) ProposeStamped(now);
+  running_ = {std::move(input), Window(load, now), term_, load.in_flight};
+  for (size_t i = 0; i < load.in_flight; ++i) Propose(Stamp(now), term_);
 }
 
 void LogDriver::On(AppliedCame& input) {
-  applied_ = input.entries.back().index;
   if (term_ == 0) return;
-  const auto now = steady_clock::now();
   for (const txlog::Applied& entry : input.entries) {
-    if (entry.record.empty()) continue;
-    if (entry.record[0] == kPut && !puts_.empty()) {
-      puts_.front()(Ok());
-      puts_.pop_front();
-    } else if (entry.record[0] == kStamped && running_) {
-      running_->window.Add(StampOf(entry.record), now);
-      if (!running_->window.Over(now)) {
-        ProposeStamped(now);
-      } else if (--running_->under_way == 0) {
-        const Running ended = *std::exchange(running_, std::nullopt);
-        ended.asked.done(ended.window.Take());
-      }
-    }
+    if (entry.record.empty() || entry.record[0] != kPut || puts_.empty()) continue;
+    puts_.front()(Ok());
+    puts_.pop_front();
   }
+  MutexLock lock(mutex_);
+  if (running_) GoOn(input.entries);
 }
 
 void LogDriver::On(LeadershipCame& input) {
@@ -104,19 +108,35 @@ void LogDriver::On(SnapshotWanted&) {
 
 void LogDriver::On(NotDurable&) { Fail(Aborted("an entry was refused, or is in doubt")); }
 
-void LogDriver::Propose(std::string record) {
-  log_->Propose(std::move(record), term_, [this](txlog::Fate fate) {
+void LogDriver::Fail(const Status& status) {
+  for (const auto& done : std::exchange(puts_, {})) done(status);
+  MutexLock lock(mutex_);
+  if (!running_) return;
+  const Running ended = *std::exchange(running_, std::nullopt);
+  ended.asked.done(status);
+}
+
+// ---- Either -------------------------------------------------------------------------------------
+
+void LogDriver::Propose(std::string record, txlog::Term term) {
+  log_->Propose(std::move(record), term, [this](txlog::Fate fate) {
     if (fate != txlog::Fate::kDurable) inbox_.Post(NotDurable{});
   });
 }
 
-void LogDriver::ProposeStamped(Window::Time now) { Propose(Stamp(now)); }
-
-void LogDriver::Fail(const Status& status) {
-  for (const auto& done : std::exchange(puts_, {})) done(status);
-  if (!running_) return;
-  const Running ended = *std::exchange(running_, std::nullopt);
-  ended.asked.done(status);
+// Each entry that is applied makes room for the next, until the time is over.
+void LogDriver::GoOn(const std::vector<txlog::Applied>& entries) {
+  const auto now = steady_clock::now();
+  for (const txlog::Applied& entry : entries) {
+    if (entry.record.empty() || entry.record[0] != kStamped) continue;
+    running_->window.Add(StampOf(entry.record), now);
+    if (!running_->window.Over(now)) {
+      Propose(Stamp(now), running_->term);
+    } else if (--running_->under_way == 0) {
+      const Running ended = *std::exchange(running_, std::nullopt);
+      return ended.asked.done(ended.window.Take());
+    }
+  }
 }
 
 }  // namespace assent::bench

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/inbox.h"
+#include "base/mutex.h"
 #include "tests/bench/load.h"
 #include "txlog/decision_log.h"
 
@@ -24,14 +25,15 @@ class LogDriver final : public txlog::Listener {
   // Whoever waits is told an error. Before the log is destroyed, or after; not while it calls.
   ~LogDriver() override;
 
-  // Once, after the log was opened with this listener. `log` must outlive Stop.
+  // Once, after the log was opened with this listener. `log` must outlive Stop, and take proposals
+  // on any thread.
   void Start(txlog::DecisionLog& log);
   void Stop();
 
   // Thread-safe. `done` runs on the driver thread, once the record is applied here, or with an
   // error: FAILED_PRECONDITION, this node does not lead; ABORTED, it was refused or is in doubt.
   void Put(std::string record, std::function<void(Status)> done);
-  // Thread-safe. Loads the log and measures from Propose to the moment at which the driver hears
+  // Thread-safe. Loads the log and measures from Propose to the moment at which the proposer hears
   // that the entry is applied. One at a time.
   void Run(const Load& load, std::function<void(Result<Rates>)> done);
   // Thread-safe. 0: unknown.
@@ -60,14 +62,13 @@ class LogDriver final : public txlog::Listener {
   struct Running {
     RunAsked asked;
     Window window;
+    txlog::Term term = 0;
     size_t under_way = 0;
   };
 
   // The log thread.
   void OnSnapshot(txlog::Index, txlog::Term, std::string) override {}
-  void OnApplied(std::vector<txlog::Applied> entries) override {
-    inbox_.Post(AppliedCame{std::move(entries)});
-  }
+  void OnApplied(std::vector<txlog::Applied> entries) override EXCLUDES(mutex_);
   void OnLeadership(txlog::Term term, bool leader) override {
     inbox_.Post(LeadershipCame{term, leader});
   }
@@ -76,24 +77,27 @@ class LogDriver final : public txlog::Listener {
 
   // The driver thread.
   void On(PutAsked& input);
-  void On(RunAsked& input);
-  void On(AppliedCame& input);
+  void On(RunAsked& input) EXCLUDES(mutex_);
+  void On(AppliedCame& input) EXCLUDES(mutex_);
   void On(LeadershipCame& input);
   void On(SnapshotWanted& input);
   void On(NotDurable& input);
-  void Propose(std::string record);
-  void ProposeStamped(Window::Time now);
-  void Fail(const Status& status);
+  void Fail(const Status& status) EXCLUDES(mutex_);
+
+  // Either.
+  void Propose(std::string record, txlog::Term term);
+  void GoOn(const std::vector<txlog::Applied>& entries) REQUIRES(mutex_);
 
   const size_t snapshot_bytes_;
   std::atomic<uint64_t> leader_ = 0;
+  std::atomic<txlog::Index> applied_ = 0;
   Inbox<Input> inbox_{1 << 16};
   txlog::DecisionLog* log_ = nullptr;
   std::thread thread_;
-  txlog::Term term_ = 0;  // 0: this node does not lead.
-  txlog::Index applied_ = 0;
+  txlog::Term term_ = 0;                          // 0: this node does not lead.
   std::deque<std::function<void(Status)>> puts_;  // Under way, in the order of the log.
-  std::optional<Running> running_;
+  Mutex mutex_;
+  std::optional<Running> running_ GUARDED_BY(mutex_);
 };
 
 }  // namespace assent::bench

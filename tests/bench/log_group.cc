@@ -133,6 +133,7 @@ Result<Rates> LogGroup::LoadInside(const Load& load) {
   request.set_in_flight(static_cast<uint32_t>(load.in_flight));
   request.set_warm_up_ms(static_cast<uint32_t>(load.warm_up.count()));
   request.set_length_ms(static_cast<uint32_t>(load.length.count()));
+  request.set_by_log_thread(load.proposer == Proposer::kLog);
   v1::LoadReply reply;
   const grpc::Status status = stub->Run(&context, request, &reply);
   if (!status.ok()) return Unavailable("load from within: " + status.error_message());

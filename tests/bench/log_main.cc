@@ -1,10 +1,14 @@
 // assent-log-bench: how fast the replicated log is, beside the disk itself and etcd, in turns; see
 // tests/bench/log. `node` is one of the processes that it starts.
 
+#include <sched.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -28,6 +32,7 @@ struct Arguments {
   int rounds = 5;
   std::string etcd;
   bool socket = true;
+  bool realtime = false;
   std::string json;
 };
 
@@ -39,6 +44,13 @@ int Fail(const std::string& what) {
 double LoadAverage() {
   double load[1] = {0};
   return getloadavg(load, 1) == 1 ? load[0] : 0;
+}
+
+// Where other programs keep the processors busy, a thread that wakes up would wait for the end of
+// their slice. The processes that are started from now on inherit this.
+bool GoBeforeOthers() {
+  sched_param parameters = {.sched_priority = 1};
+  return sched_setscheduler(0, SCHED_RR, &parameters) == 0;
 }
 
 // One that is measured, and how.
@@ -81,20 +93,28 @@ int Compare(const Arguments& arguments) {
     groups.push_back(std::move(*group));
     return groups.back().get();
   };
-  const auto inside = [](LogGroup* group) {
-    return [group](const Load& load) { return group->LoadInside(load); };
+  const auto inside = [](LogGroup* group, Proposer proposer) {
+    return [group, proposer](Load load) {
+      load.proposer = proposer;
+      return group->LoadInside(load);
+    };
   };
   const auto socket = [](LogGroup* group) {
     return [group](const Load& load) { return group->LoadThroughSocket(load); };
   };
+  const LogRun run = {LoadAverage(), arguments.realtime};
   std::fprintf(stderr, "%u processors, load %.1f before\n", std::thread::hardware_concurrency(),
-               LoadAverage());
+               run.load_before);
+  if (arguments.realtime && !GoBeforeOthers()) {
+    return Fail(std::string("--realtime: ") + strerror(errno));
+  }
   const auto one = start("o1", 1, false);
   if (!one.ok()) return Fail(one.status().message());
-  contenders.push_back({System::kOursOne, inside(*one)});
+  contenders.push_back({System::kOursOne, inside(*one, Proposer::kLog)});
+  contenders.push_back({System::kOursOneDriver, inside(*one, Proposer::kDriver)});
   const auto three = start("o3", 3, false);
   if (!three.ok()) return Fail(three.status().message());
-  contenders.push_back({System::kOursThree, inside(*three)});
+  contenders.push_back({System::kOursThree, inside(*three, Proposer::kDriver)});
   if (arguments.socket) contenders.push_back({System::kOursThreeSocket, socket(*three)});
   if (!arguments.etcd.empty()) {
     const auto etcd_one = start("e1", 1, true);
@@ -112,7 +132,7 @@ int Compare(const Arguments& arguments) {
   }
   if (arguments.json.empty()) return 0;
   std::ofstream file(arguments.json);
-  file << LogJson(*samples);
+  file << LogJson(run, *samples);
   file.close();
   return file ? 0 : Fail("can't write " + arguments.json);
 }
@@ -135,6 +155,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 100));
   app.add_option("--etcd", arguments.etcd, "The program etcd; without it, etcd is left out");
   app.add_flag("!--no-socket", arguments.socket, "Do not measure ours through gRPC as well");
+  app.add_flag("--realtime", arguments.realtime,
+               "Run everything measured before all other programs, on a machine that is not quiet");
   app.add_option("--json", arguments.json, "Also write the results to this file");
   app.add_option(
       "--soak", soak_minutes,

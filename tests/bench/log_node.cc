@@ -67,7 +67,8 @@ class LoadDoor final : public v1::LogLoad::CallbackService {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     const Load load = {.in_flight = request->in_flight(),
                        .warm_up = std::chrono::milliseconds(request->warm_up_ms()),
-                       .length = std::chrono::milliseconds(request->length_ms())};
+                       .length = std::chrono::milliseconds(request->length_ms()),
+                       .proposer = request->by_log_thread() ? Proposer::kLog : Proposer::kDriver};
     driver_.Run(load, [reactor, reply](const Result<Rates>& rates) {
       if (!rates.ok()) return reactor->Finish(ToGrpc(rates.status()));
       reply->set_per_second(rates->per_second);

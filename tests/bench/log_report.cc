@@ -57,8 +57,10 @@ std::string NameOf(System system) {
       return "disk";
     case System::kOursOne:
       return "ours, one node";
+    case System::kOursOneDriver:
+      return "ours, one node, driver thread";
     case System::kOursThree:
-      return "ours, three nodes";
+      return "ours, three nodes, driver thread";
     case System::kOursThreeSocket:
       return "ours, three nodes, through gRPC";
     case System::kEtcdOne:
@@ -97,6 +99,8 @@ std::map<std::string, double> Ratios(const std::vector<LogSample>& samples) {
     if (!found.empty()) ratios[name] = Median(std::move(found));
   };
   add("one_node_1_inflight_over_disk", 1, System::kOursOne, System::kDisk, PerSecond);
+  add("one_node_1_inflight_over_disk_through_driver", 1, System::kOursOneDriver, System::kDisk,
+      PerSecond);
   for (const LogLine& line : Summarize(samples)) {
     const size_t n = line.in_flight;
     const std::string suffix = std::to_string(n) + "_inflight_over_etcd";
@@ -125,9 +129,11 @@ std::string LogTable(const std::vector<LogLine>& lines) {
   return table;
 }
 
-std::string LogJson(const std::vector<LogSample>& samples) {
+std::string LogJson(const LogRun& run, const std::vector<LogSample>& samples) {
   ordered_json json = {{"bench", "log"},
                        {"entry_bytes", kEntryBytes},
+                       {"load_before", Rounded(run.load_before)},
+                       {"realtime", run.realtime},
                        {"results", ordered_json::array()},
                        {"ratios", ordered_json::object()},
                        {"samples", ordered_json::array()}};

@@ -10,7 +10,15 @@
 namespace assent::bench {
 
 // What was measured, in the order of the tables.
-enum class System { kDisk, kOursOne, kOursThree, kOursThreeSocket, kEtcdOne, kEtcdThree };
+enum class System {
+  kDisk,
+  kOursOne,
+  kOursOneDriver,
+  kOursThree,
+  kOursThreeSocket,
+  kEtcdOne,
+  kEtcdThree
+};
 std::string NameOf(System system);
 
 // One measurement.
@@ -31,14 +39,21 @@ struct LogLine {
 // By entries in flight, then by system.
 std::vector<LogLine> Summarize(const std::vector<LogSample>& samples);
 
-// By name: one_node_1_inflight_over_disk and three_nodes_N_inflight_over_etcd, of entries per
-// second, and p99_N_inflight_over_etcd; with "_through_socket" where our entries came through one,
-// too. Each is the median of the ratios within each round, where both had the machine's load of the
-// same minute. What was not measured is not there.
+// By name: one_node_1_inflight_over_disk, with "_through_driver" too, and
+// three_nodes_N_inflight_over_etcd, of entries per second, and p99_N_inflight_over_etcd; with
+// "_through_socket" where our entries came through one, too. Each is the median of the ratios
+// within each round, where both had the machine's load of the same minute. What was not measured is
+// not there.
 std::map<std::string, double> Ratios(const std::vector<LogSample>& samples);
 
 std::string LogTable(const std::vector<LogLine>& lines);
-// {"bench": "log", "results": [...], "ratios": {...}}
-std::string LogJson(const std::vector<LogSample>& samples);
+
+// What else to know of a run.
+struct LogRun {
+  double load_before = 0;  // The machine's load average.
+  bool realtime = false;   // All processes went before any other.
+};
+// {"bench": "log", "results": [...], "ratios": {...}, "samples": [...]}
+std::string LogJson(const LogRun& run, const std::vector<LogSample>& samples);
 
 }  // namespace assent::bench

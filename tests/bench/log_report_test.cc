@@ -61,8 +61,10 @@ TEST(LogReport, RatiosOverEtcdCompareWhatIsEquallyInFlight) {
 
 TEST(LogReport, JsonHasRatiosByName) {
   const auto json = nlohmann::json::parse(
-      LogJson({Sample(1, System::kDisk, 1, 1000), Sample(1, System::kOursOne, 1, 870, 250)}));
+      LogJson({.load_before = 0.5},
+              {Sample(1, System::kDisk, 1, 1000), Sample(1, System::kOursOne, 1, 870, 250)}));
   EXPECT_EQ(json["bench"], "log");
+  EXPECT_EQ(json["load_before"], 0.5);
   EXPECT_EQ(json["ratios"]["one_node_1_inflight_over_disk"], 0.87);
   EXPECT_EQ(json["results"][1]["system"], "ours, one node");
   EXPECT_EQ(json["results"][1]["p99_ms"], 0.25);

@@ -29,7 +29,8 @@ Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdenti
 // until a leader has added it. Never with the id of a node that was a member before.
 Status BootstrapJoining(Disk& disk, const std::string& directory, const NodeIdentity& identity);
 
-// See DecisionLog for the calls.
+// See DecisionLog for the calls. Here every one of them may come from any thread, callbacks
+// included: it only posts.
 class ReplicatedLog final : public DecisionLog {
  public:
   // Reads and repairs the log and starts to listen for peers. Then the log thread starts and tells
