@@ -170,11 +170,15 @@ void ReplicatedEngine::Announce() {
 
 // ---- Inputs -------------------------------------------------------------------------------------
 
-void ReplicatedEngine::Handle(std::vector<EngineInput> inputs) {
+void ReplicatedEngine::Take(std::vector<EngineInput> inputs) {
   for (EngineInput& input : inputs) {
     std::visit([this](auto& one) { On(one); }, input);
   }
   ProposeGathered();
+}
+
+void ReplicatedEngine::Handle(std::vector<EngineInput> inputs) {
+  Take(std::move(inputs));
   Flush();
 }
 

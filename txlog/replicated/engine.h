@@ -89,8 +89,13 @@ class ReplicatedEngine {
   // Tells the listener what Open found, and joins the group. Once, before anything else.
   void Announce();
 
-  // Steps the core through all of it, sends, and writes and forces what that asks for; one write
-  // and one fdatasync for as much as fits.
+  // Steps the core through all of it, and sends what need not wait for the disk. What is to be
+  // written waits for Flush, so that more may come along.
+  void Take(std::vector<EngineInput> inputs);
+  // Writes and forces all that waits, one write and one fdatasync for as much as fits, and does
+  // what follows from it.
+  void Flush();
+  // Both.
   void Handle(std::vector<EngineInput> inputs);
 
   // Whatever waits is answered (kInDoubt, UNAVAILABLE), and how far the log reaches is noted
@@ -143,8 +148,7 @@ class ReplicatedEngine {
   void TellGroup();
   void Die(const Status& status);
 
-  // engine_disk.cc: writes in their order, and what waits for them.
-  void Flush();
+  // engine_disk.cc, with Flush: writes in their order, and what waits for them.
   void FlushWrites();
   Status DoWrites(uint64_t* forced, uint64_t* failed);
   Status DoHardState(const raft::HardState& state);

@@ -1,5 +1,6 @@
 #include "txlog/replicated/replicated_log.h"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <set>
@@ -23,6 +24,24 @@ constexpr size_t kWaitingBytesMax = 64 << 20;
 constexpr int kTicksInElectionTimeout = 10;
 // In election timeouts: for how long a former member is still talked to.
 constexpr int kFarewell = 20;
+// How often the queue is looked into before what came is written. The thread wakes up at the first
+// entry that an owner proposes, while the others are still being posted: without a second look they
+// would wait for a whole flush.
+constexpr int kTakesBeforeFlush = 8;
+
+size_t MessageBytes(const std::vector<EngineInput>& inputs) {
+  size_t bytes = 0;
+  for (const EngineInput& input : inputs) {
+    if (const auto* message = std::get_if<MessageCame>(&input)) bytes += message->bytes.size();
+  }
+  return bytes;
+}
+
+bool Proposes(const std::vector<EngineInput>& inputs) {
+  return std::any_of(inputs.begin(), inputs.end(), [](const EngineInput& input) {
+    return std::holds_alternative<ProposalAsked>(input);
+  });
+}
 
 }  // namespace
 
@@ -120,21 +139,19 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
     while (true) {
       std::vector<EngineInput> inputs = inbox_.DrainUntil(next_tick);
       if (inputs.empty() && inbox_.closed()) return;
-      size_t bytes = 0;
-      bool proposes = false;
-      for (const EngineInput& input : inputs) {
-        if (const auto* message = std::get_if<MessageCame>(&input)) bytes += message->bytes.size();
-        proposes = proposes || std::holds_alternative<ProposalAsked>(input);
+      size_t bytes = MessageBytes(inputs);
+      const bool ticks = std::chrono::steady_clock::now() >= next_tick;
+      if (ticks) inputs.push_back(TickCame{});
+      Take(std::move(inputs));
+      for (int takes = 1; takes < kTakesBeforeFlush && inbox_.size() > 0; ++takes) {
+        inputs = inbox_.Drain();
+        bytes += MessageBytes(inputs);
+        Take(std::move(inputs));
       }
-      if (proposes) {
-        for (ProposalAsked& behind : TakeBehindNext()) inputs.push_back(std::move(behind));
-      }
-      if (std::chrono::steady_clock::now() >= next_tick) inputs.push_back(TickCame{});
-      const bool ticked = !inputs.empty() && std::holds_alternative<TickCame>(inputs.back());
-      engine_->Handle(std::move(inputs));
-      if (ticked) next_tick = std::chrono::steady_clock::now() + tick_;
+      engine_->Flush();
+      if (ticks) next_tick = std::chrono::steady_clock::now() + tick_;
       waiting_bytes_.fetch_sub(bytes);
-      if (!leaving_.empty() && ticked) SayFarewell();
+      if (!leaving_.empty() && ticks) SayFarewell();
       if (peers_wait_.exchange(false)) transport_->Resume();
     }
   }
@@ -142,6 +159,13 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
   std::vector<ProposalAsked> TakeBehindNext() EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     return std::exchange(behind_next_, {});
+  }
+
+  void Take(std::vector<EngineInput> inputs) {
+    if (Proposes(inputs)) {
+      for (ProposalAsked& behind : TakeBehindNext()) inputs.push_back(std::move(behind));
+    }
+    engine_->Take(std::move(inputs));
   }
 
   void SayFarewell() {

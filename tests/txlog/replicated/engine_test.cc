@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/txlog/replicated/group_fixture.h"
 #include "txlog/storage/files.h"
@@ -61,6 +62,27 @@ TEST_F(EngineTest, OneBatchIsOneFlush) {
   Settle();
   EXPECT_THAT(*fates, SizeIs(50));
   EXPECT_EQ(At(1).disk.syncs(), before + 1);
+}
+
+TEST_F(EngineTest, WhatWasTakenOneByOneIsOneFlushAndWaitsForIt) {
+  Bootstrap(1);
+  StartAll();
+  ASSERT_EQ(WaitLeader(), 1u);
+  const int before = At(1).disk.syncs();
+  auto fates = Propose(1, {"a", "b", "c"});
+  for (EngineInput& input : std::exchange(At(1).inputs, {})) {
+    std::vector<EngineInput> one;
+    one.push_back(std::move(input));
+    At(1).engine->Take(std::move(one));
+  }
+  EXPECT_EQ(At(1).disk.syncs(), before);
+  EXPECT_THAT(*fates, IsEmpty());
+  EXPECT_THAT(Applied(1), ElementsAre("first"));
+
+  At(1).engine->Flush();
+  EXPECT_EQ(At(1).disk.syncs(), before + 1);
+  EXPECT_THAT(*fates, Each(Fate::kDurable));
+  EXPECT_THAT(Applied(1), ElementsAre("first", "a", "b", "c"));
 }
 
 TEST_F(EngineTest, ThreeAgreeAndForgetNothingWhenTheLeaderDies) {
