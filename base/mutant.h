@@ -61,14 +61,25 @@ namespace assent {
   X(kEarlyPreparedWorks, "early_prepared_works")            /* 4.2: work after the vote */         \
   X(kOpenedTwice, "opened_twice")                           /* 16.3: a repeat begins anew */       \
   X(kAbortForgetsSession, "abort_forgets_session")          /* 5: PREPARE after the abort */       \
-  X(kOldEpochOpened, "old_epoch_opened")               /* 4.2: works for a leader that is over */  \
-  X(kAppSessionKept, "app_session_kept")               /* 5: ended, its session not closed */      \
-  X(kUnlistedSessionClosed, "unlisted_session_closed") /* 5: killed for no branch */               \
-  X(kEarlierSessionClosed, "earlier_session_closed")   /* 5: an id of an earlier start */          \
-  X(kUnlistedVotesYes, "unlisted_votes_yes")           /* 5: YES of an app-held, not seen */       \
-  X(kOwnerIgnored, "owner_ignored")                    /* 5: ended under the agent's role */       \
-  X(kClientMayServe, "client_may_serve")               /* TLS: a client's certificate serves */    \
-  X(kClientsUnasked, "clients_unasked")                /* TLS: servers take whoever comes */       \
+  X(kOldEpochOpened, "old_epoch_opened")                /* 4.2: works for a leader that is over */ \
+  X(kAppSessionKept, "app_session_kept")                /* 5: ended, its session not closed */     \
+  X(kUnlistedSessionClosed, "unlisted_session_closed")  /* 5: killed for no branch */              \
+  X(kEarlierSessionClosed, "earlier_session_closed")    /* 5: an id of an earlier start */         \
+  X(kUnlistedVotesYes, "unlisted_votes_yes")            /* 5: YES of an app-held, not seen */      \
+  X(kOwnerIgnored, "owner_ignored")                     /* 5: ended under the agent's role */      \
+  X(kClientMayServe, "client_may_serve")                /* TLS: a client's certificate serves */   \
+  X(kClientsUnasked, "clients_unasked")                 /* TLS: servers take whoever comes */      \
+  X(kAnswersBeforeOwnEntry, "answers_before_own_entry") /* 16.1: decisions may be unknown still */ \
+  X(kNewerEpochAnswered, "newer_epoch_answered")        /* 16.1: by a leader that is over */       \
+  X(kKeyTwice, "key_twice")                             /* 3: two commits under one client key */  \
+  X(kAnyAttemptCommits, "any_attempt_commits")          /* 16.3: a branch decided, not its gid */  \
+  X(kPhaseTwoNotResumed, "phase_two_not_resumed")       /* 4.1: by the next leader */              \
+  X(kRolledBackByAge, "rolled_back_by_age")             /* 16.9 */                                 \
+  /* Files: txlog/storage and what joins it to the log. */                                         \
+  X(kForceSkipped, "force_skipped")                       /* written taken for durable */          \
+  X(kFailedForceIgnored, "failed_force_ignored")          /* goes on after a failed fsync */       \
+  X(kSegmentDroppedEarly, "segment_dropped_early")        /* whose end no snapshot covers */       \
+  X(kSnapshotOlderThanLabel, "snapshot_older_than_label") /* lacks the last entries */             \
   /* Between nodes: txlog/transport. */                                                            \
   X(kFrameChecksumIgnored, "frame_checksum_ignored")                                               \
   X(kAnyCluster, "any_cluster")                  /* takes messages of another cluster */           \

@@ -35,7 +35,9 @@ ApplyAnswer DecisionTable::On(Term term, const Decision& record) {
   if (state_.unfinished.contains(gtrid) || HasEndedBit(gtrid)) return ApplyAnswer::kAlreadyDecided;
   if (AtOrBelowWatermark(gtrid)) return ApplyAnswer::kForgotten;
   if (!record.client_key.empty()) {
-    if (state_.keys.contains(record.client_key)) return ApplyAnswer::kKeyConflict;
+    if (state_.keys.contains(record.client_key) && !MutantOn(Mutant::kKeyTwice)) {
+      return ApplyAnswer::kKeyConflict;
+    }
     state_.keys.emplace(record.client_key, Key{.gtrid = gtrid, .tick = state_.ticks});
     keys_by_age_.emplace_back(state_.ticks, record.client_key);
   }
@@ -118,7 +120,12 @@ const DecisionTable::Unfinished* DecisionTable::Find(const Gtrid& gtrid) const {
 bool DecisionTable::ListsCommit(const Gid& gid) const {
   if (const Unfinished* entry = Find(gid.gtrid)) {
     return std::any_of(entry->decision.branches.begin(), entry->decision.branches.end(),
-                       [&](const DecidedBranch& b) { return b.bqual == gid.bqual; });
+                       [&](const DecidedBranch& b) {
+                         if (MutantOn(Mutant::kAnyAttemptCommits)) {
+                           return b.bqual.branch == gid.bqual.branch;
+                         }
+                         return b.bqual == gid.bqual;
+                       });
   }
   if (!IsOurs(gid.gtrid) || !HasEndedBit(gid.gtrid)) return false;
   // Only the attempts that were not the first are kept. A branch that voted read-only at its first

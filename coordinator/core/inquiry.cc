@@ -18,7 +18,14 @@ Origin OriginOf(const Gtrid& gtrid, const DecisionTable& table) {
 
 // Until its own term's entry is applied, this node may lack decisions of older terms; another node
 // may already lead a later one.
-bool CanAnswer(const NodeView& node) { return node.leader && node.own_entry_applied; }
+bool CanAnswer(const NodeView& node) {
+  return node.leader && (node.own_entry_applied || MutantOn(Mutant::kAnswersBeforeOwnEntry));
+}
+
+// Issued under a later leader: this one is over, and knows nothing of what that one decides.
+bool IsOfLaterLeader(const Gtrid& gtrid, const NodeView& node) {
+  return gtrid.epoch > node.term && !MutantOn(Mutant::kNewerEpochAnswered);
+}
 
 bool NotIssuedYet(const Gtrid& gtrid, const NodeView& node) {
   return gtrid.epoch == node.term && gtrid.seq >= node.next_seq;
@@ -39,7 +46,7 @@ AgentAnswer AnswerAgent(const Gid& gid, const NodeView& node, Live live,
     case Origin::kOurs:
       break;
   }
-  if (gtrid.epoch > node.term) return AgentAnswer::kRetry;
+  if (IsOfLaterLeader(gtrid, node)) return AgentAnswer::kRetry;
   switch (table.Look(gtrid)) {
     case DecisionTable::Word::kForgotten:
       // Never ABORT: the database may have come back from a backup with a branch that committed.
@@ -79,7 +86,7 @@ ClientAnswer AnswerClient(const Gtrid& gtrid, const NodeView& node, Live live,
     case Origin::kOurs:
       break;
   }
-  if (gtrid.epoch > node.term) return ClientAnswer::kRetry;
+  if (IsOfLaterLeader(gtrid, node)) return ClientAnswer::kRetry;
   switch (table.Look(gtrid)) {
     case DecisionTable::Word::kForgotten:
       return MutantOn(Mutant::kForgottenIsAbort) ? ClientAnswer::kAborted : ClientAnswer::kExpired;

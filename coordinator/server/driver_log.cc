@@ -196,6 +196,7 @@ void Driver::BecomeReady() {
                       {"unfinished", table_.state().unfinished.size()}});
   AnnounceLeadership();
   for (const auto& [gtrid, entry] : table_.state().unfinished) {
+    if (MutantOn(Mutant::kPhaseTwoNotResumed)) break;
     BeginPhaseTwo(entry.decision, entry.heuristics, nullptr);
   }
   if (!tick_set_) {

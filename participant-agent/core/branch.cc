@@ -192,6 +192,9 @@ Branch::Actions Branch::On(const LaterEpochAnnounced&) {
 }
 
 void Branch::Expired(std::string why, Actions& actions) {
+  if (phase_ == Phase::kPrepared && MutantOn(Mutant::kRolledBackByAge)) {
+    return StartFinish(Decision::kAbort, actions);
+  }
   if (phase_ != Phase::kOpen || expired_.has_value())
     return;  // Once prepared, time decides nothing.
   if (held_) {

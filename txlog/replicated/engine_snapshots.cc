@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "txlog/replicated/engine.h"
 #include "txlog/replicated/members.h"
 #include "txlog/storage/files.h"
@@ -31,7 +32,8 @@ Result<std::string> LoadState(Disk& disk, const std::string& directory, Index in
 void ReplicatedEngine::Perform(raft::SnapshotWanted&) { listener_.OnSnapshotWanted(); }
 
 void ReplicatedEngine::On(SnapshotGiven& input) {
-  std::optional<raft::SnapshotMeta> meta = raft_.SnapshotMetaAt(input.index);
+  std::optional<raft::SnapshotMeta> meta = raft_.SnapshotMetaAt(
+      MutantOn(Mutant::kSnapshotOlderThanLabel) ? raft_.applied_index() : input.index);
   if (dead_.load() || !meta) return;  // A newer one is there.
   RunSlowly([this, index = meta->index, term = meta->term,
              state = std::make_shared<std::string>(

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "txlog/storage/files.h"
 
 namespace assent::txlog {
@@ -145,7 +146,10 @@ Status LogStore::Write(std::span<const Entry> entries) {
 
 Status LogStore::Force() {
   const auto begin = std::chrono::steady_clock::now();
-  if (Status s = segments_.back()->file->Sync(); !s.ok()) return s;
+  if (!MutantOn(Mutant::kForceSkipped)) {
+    Status s = segments_.back()->file->Sync();
+    if (!s.ok() && !MutantOn(Mutant::kFailedForceIgnored)) return s;
+  }
   unforced_batch_.took = std::chrono::steady_clock::now() - begin;
   if (directory_dirty_) {
     if (Status s = disk_.SyncDirectory(options_.directory); !s.ok()) return s;
@@ -386,7 +390,8 @@ std::vector<std::string> LogStore::DropCovered(Index index, Term term) {
   snapshot_term_ = term;
   std::vector<std::string> paths;
   auto keep = segments_.begin();
-  while (keep + 1 != segments_.end() && (*(keep + 1))->first_index <= index + 1) {
+  const Index early = MutantOn(Mutant::kSegmentDroppedEarly) ? 20 : 0;
+  while (keep + 1 != segments_.end() && (*(keep + 1))->first_index <= index + 1 + early) {
     paths.push_back((*keep)->path);
     ++keep;
   }
