@@ -1,0 +1,59 @@
+// A database as PostgreSQL is one (docs/protocols.md section 13): sessions die with a crash,
+// prepared branches do not; each verb happens wholly or not at all.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "participant-agent/core/branch.h"
+#include "participant-agent/core/recovery_scan.h"
+#include "tests/simulation/system/system_checker.h"
+#include "tests/simulation/system/timeline.h"
+
+namespace assent::simulation {
+
+class SimDatabase {
+ public:
+  using Session = uint64_t;
+
+  SimDatabase(std::string name, Timeline& timeline, SystemChecker& checker)
+      : name_(std::move(name)), timeline_(timeline), checker_(checker) {}
+
+  const std::string& name() const { return name_; }
+  bool up() const { return up_; }
+  void Crash();
+  void Start() { up_ = true; }
+
+  // Begins a transaction that writes or not; nothing if the database is away.
+  std::optional<Session> Begin(bool writes);
+  // False: the session is lost, and what was unprepared in it.
+  bool Alive(Session session) const { return up_ && sessions_.contains(session); }
+  // PREPARE TRANSACTION, or for one that wrote nothing its end.
+  agent::PrepareAnswered Prepare(Session session, const Gid& gid);
+  // Rolls back what is not prepared.
+  void Close(Session session) { sessions_.erase(session); }
+
+  // COMMIT or ROLLBACK PREPARED by whoever holds a decision (section 10).
+  agent::FinishAnswered Finish(const Gid& gid, agent::Decision decision,
+                               const std::string& evidence, agent::JournalWord word);
+  // Nothing: it is away.
+  std::optional<std::vector<agent::ListedBranch>> List() const;
+  std::optional<std::string> Find(const Gid& gid) const;
+
+  const std::map<Gid, std::string>& prepared() const { return prepared_; }
+
+ private:
+  const std::string name_;
+  Timeline& timeline_;
+  SystemChecker& checker_;
+  bool up_ = true;
+  uint64_t next_ = 1;
+  std::map<Session, bool> sessions_;     // Whether it wrote.
+  std::map<Gid, std::string> prepared_;  // With the evidence, "xid:<n>".
+  std::map<std::string, bool> xids_;     // Ended ones: committed or not.
+};
+
+}  // namespace assent::simulation

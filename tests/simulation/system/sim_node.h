@@ -1,0 +1,157 @@
+// A coordinator: the real driver over the real engine (core and files), on a simulated disk. Its
+// two threads are two queues here; what one batch brings about (proposals, messages, replies)
+// leaves one by one, and the machine may die between any two.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/server/driver.h"
+#include "tests/simulation/system/network.h"
+#include "tests/simulation/system/system_checker.h"
+#include "tests/txlog/sim_disk.h"
+#include "txlog/replicated/engine.h"
+
+namespace assent::simulation {
+
+// What all parts of one story share.
+struct World {
+  Timeline& timeline;
+  Network& network;
+  SystemChecker& checker;
+  const SimCodec& codec;
+  coordinator::Limits limits;
+  uint64_t snapshot_after_bytes = 4096;
+  coordinator::LinkId next_link = 1;
+  // Of a thousand: answers of a database that never arrive, statements that fail.
+  unsigned answers_lost = 0;
+  unsigned statements_fail = 0;
+};
+
+class SimNode final : private txlog::PeerLinks,
+                      private txlog::Listener,
+                      private txlog::DecisionLog {
+ public:
+  using ToPeer = std::function<void(uint64_t from, uint64_t to, const std::string& bytes)>;
+
+  SimNode(World& world, uint64_t id, ToPeer to_peer);
+  ~SimNode() override;
+
+  static txlog::Member MemberOf(uint64_t id);
+  void Bootstrap(const std::vector<txlog::Member>& first, const std::string& first_record);
+  void BootstrapJoining();
+
+  uint64_t id() const { return id_; }
+  bool up() const { return life_ != nullptr; }
+  // Its data is gone or damaged: it never comes back.
+  bool lost() const { return lost_; }
+  // It is, or will be found to be when it starts.
+  bool damaged() const { return lost_ || flipped_; }
+  // Ends it for good, whatever state it is in.
+  void Lose();
+  void Start();
+  // The process dies; with `power_loss` the machine does, and with it what was not forced.
+  void Crash(bool power_loss);
+
+  // ---- Faults ----
+  void CrashWhileWriting(int n) { disk_.CrashAt(n); }
+  void CrashBetweenEffects() { crash_between_effects_ = true; }
+  void FailSync(int n) {
+    disk_.FailSyncAt(n);
+    sync_fails_ = n > 0;
+  }
+  void FillDisk(uint64_t room) { disk_.SetRoom(room); }
+  void FreeDisk() { disk_.UnlimitedRoom(); }
+  // What was to come and has not.
+  void StopFaults();
+  // While it is down: a byte of what was forced turns over.
+  bool FlipByte();
+  void SlowDown(Micros by) { slow_ = by; }
+  SimClock& clock() { return clock_; }
+  size_t refused_starts() const { return refused_starts_; }
+  size_t installed() const { return installed_; }
+
+  // ---- What reaches it ----
+  void FromPeer(uint64_t from, std::string bytes);
+  // In order, on the driver's queue.
+  void ToDriver(std::function<void(coordinator::Driver&)> what);
+  void Barrier();
+  // Runs when the batch is over, in order, unless the machine dies before.
+  void Effect(std::function<void()> effect);
+
+  // ---- For whoever judges or steers ----
+  bool leads() const { return up() && life_->engine->raft().role() == txlog::raft::Role::kLeader; }
+  txlog::Term term() const { return up() ? life_->engine->raft().term() : 0; }
+  const txlog::raft::Raft& raft() const { return life_->engine->raft(); }
+  // Changes with each start, 0 when down: whoever meant an earlier life must not reach this one.
+  uint64_t life() const { return up() ? life_->number : 0; }
+
+ private:
+  class Tasks;
+  struct Life {
+    uint64_t number = 0;
+    std::deque<txlog::EngineInput> inputs;
+    std::deque<std::function<void(coordinator::Driver&)>> events;
+    std::deque<std::function<void()>> effects;
+    bool log_due = false;
+    bool driver_due = false;
+    bool died = false;
+    std::unique_ptr<Tasks> spares;
+    std::unique_ptr<Tasks> slow;
+    std::unique_ptr<coordinator::Driver> driver;
+    std::unique_ptr<txlog::ReplicatedEngine> engine;
+  };
+
+  // txlog::PeerLinks.
+  void Send(uint64_t to, std::string bytes) override;
+  void SetMembers(const std::vector<txlog::Member>& members) override { members_ = members; }
+  // txlog::Listener: on to the driver's queue.
+  void OnSnapshot(txlog::Index index, txlog::Term term, std::string state) override;
+  void OnApplied(std::vector<txlog::Applied> entries) override;
+  void OnLeadership(txlog::Term term, bool leader) override;
+  void OnSnapshotWanted() override;
+  void OnGroup(txlog::Group group) override;
+  // txlog::DecisionLog: on to the engine's queue.
+  void Propose(std::string record, txlog::Term term,
+               std::function<void(txlog::Fate)> done) override;
+  void ReadBarrier(std::function<void(Status)> done) override;
+  void SaveSnapshot(txlog::Index index, std::string state) override;
+  void ChangeMembership(txlog::MembershipChange change, std::function<void(Status)> done) override;
+  void TransferLeadership(uint64_t to, std::function<void(Status)> done) override;
+  void ListMembers(std::function<void(txlog::GroupProgress)> done) override;
+
+  // `what` after a while, if this life goes on till then.
+  void Later(Micros delay, std::function<void()> what);
+  void ToLog(txlog::EngineInput input);
+  void PumpLog();
+  void PumpDriver();
+  void Tick();
+  void EndIfDied();
+  void Refused(const Status& why);
+
+  World& world_;
+  const uint64_t id_;
+  const ToPeer to_peer_;
+  txlog::SimDisk disk_;
+  SimClock clock_;
+  std::unique_ptr<Life> life_;
+  std::vector<std::unique_ptr<Life>> dead_;  // Until nothing of it is on the stack.
+  std::vector<txlog::Member> members_;
+  uint64_t lives_ = 0;
+  Micros slow_ = 0;
+  bool crash_between_effects_ = false;
+  bool sync_fails_ = false;  // Sooner or later, or it has.
+  bool lost_ = false;
+  bool flipped_ = false;
+  txlog::Index forced_ = 0;  // At the last crash: what must be there again.
+  size_t refused_starts_ = 0;
+  size_t installed_ = 0;
+};
+
+}  // namespace assent::simulation

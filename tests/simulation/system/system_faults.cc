@@ -1,0 +1,161 @@
+// What goes wrong in a story.
+#include <utility>
+
+#include "tests/simulation/system/system_story.h"
+
+namespace assent::simulation {
+
+void SystemStory::FaultLoop() {
+  timeline_.After(timeline_.Between(between_faults_ / 2, between_faults_ * 2), [this] {
+    if (!faulty_) return;
+    (this->*faults_[timeline_.Draw(faults_.size())])();
+    FaultLoop();
+  });
+}
+
+SimNode* SystemStory::AnyNode() {
+  auto it = nodes_.begin();
+  std::advance(it, timeline_.Draw(nodes_.size()));
+  return it->second.get();
+}
+
+// Where most happens.
+SimNode* SystemStory::MostlyLeader() {
+  SimNode* leader = operator_.Leader();
+  return leader != nullptr && Chance(500) ? leader : AnyNode();
+}
+
+void SystemStory::WatchLoop() {
+  for (auto& [id, node] : nodes_) {
+    if (node->up() || node->lost() || long_dead_.contains(id) || restarting_.contains(id)) continue;
+    // Now and then one stays away for long, and the log goes on without it.
+    const bool long_time = faulty_ && nodes_.size() > 1 && Chance(100);
+    RestartNode(id, long_time ? timeline_.Between(4 * kSecond, 10 * kSecond)
+                              : timeline_.Between(10 * kMilli, 1500 * kMilli));
+  }
+  timeline_.After(100 * kMilli, [this] { WatchLoop(); });
+}
+
+void SystemStory::RestartNode(uint64_t id, Micros after) {
+  restarting_.insert(id);
+  timeline_.After(after, [this, id] {
+    restarting_.erase(id);
+    nodes_.at(id)->Start();
+  });
+}
+
+void SystemStory::CrashNode() {
+  ++met_.node_crashes;
+  MostlyLeader()->Crash(Chance(700));
+}
+
+void SystemStory::CrashWhileWriting() {
+  ++met_.node_crashes;
+  MostlyLeader()->CrashWhileWriting(1 + static_cast<int>(timeline_.Draw(12)));
+}
+
+void SystemStory::CrashBetweenEffects() {
+  ++met_.node_crashes;
+  MostlyLeader()->CrashBetweenEffects();
+}
+
+void SystemStory::FailSync() {
+  ++met_.disk_faults;
+  MostlyLeader()->FailSync(1 + static_cast<int>(timeline_.Draw(6)));
+}
+
+void SystemStory::FillDisk() {
+  ++met_.disk_faults;
+  SimNode* node = MostlyLeader();
+  node->FillDisk(timeline_.Draw(3'000));
+  timeline_.After(timeline_.Between(100 * kMilli, 4 * kSecond), [node] { node->FreeDisk(); });
+}
+
+void SystemStory::FlipByte() {
+  SimNode* node = AnyNode();
+  if (!operator_.MayLose(node->id())) return;
+  node->Crash(Chance(500));
+  if (node->FlipByte()) ++met_.disk_faults;
+}
+
+void SystemStory::SlowDown() {
+  SimNode* node = MostlyLeader();
+  node->SlowDown(timeline_.Between(kMilli, 300 * kMilli));
+  timeline_.After(timeline_.Between(500 * kMilli, 4 * kSecond), [node] { node->SlowDown(0); });
+}
+
+void SystemStory::JumpClock() {
+  const std::chrono::microseconds by(timeline_.Between(10 * kMilli, 8 * kSecond));
+  if (Chance(500)) {
+    MostlyLeader()->clock().Jump(by);
+  } else {
+    agents_[timeline_.Draw(agents_.size())]->clock().Jump(by);
+  }
+}
+
+void SystemStory::CutNetwork() {
+  ++met_.cuts;
+  std::vector<Place> places;
+  for (const auto& [id, node] : nodes_) places.push_back(id);
+  for (const auto& agent : agents_) places.push_back(agent->place());
+  for (size_t i = 0; i < clients_.size(); ++i) places.push_back(kFirstClient + i);
+  const bool both_ways = Chance(600);
+  std::vector<std::pair<Place, Place>> cut;
+  auto add = [&](Place from, Place to) {
+    cut.emplace_back(from, to);
+    if (both_ways) cut.emplace_back(to, from);
+  };
+  switch (timeline_.Draw(3)) {
+    case 0: {  // One is alone.
+      const Place alone = MostlyLeader()->id();
+      const bool heard_by_nodes_only = Chance(500);
+      for (Place other : places) {
+        if (other == alone || (heard_by_nodes_only && other >= kFirstAgent)) continue;
+        Chance(500) ? add(alone, other) : add(other, alone);
+      }
+      break;
+    }
+    case 1: {  // Two halves.
+      std::vector<bool> side;
+      for (size_t i = 0; i < places.size(); ++i) side.push_back(Chance(500));
+      for (size_t i = 0; i < places.size(); ++i) {
+        for (size_t j = 0; j < places.size(); ++j) {
+          if (side[i] && !side[j]) add(places[i], places[j]);
+        }
+      }
+      break;
+    }
+    default:  // Some links.
+      for (size_t i = 0; i < 3; ++i) {
+        add(places[timeline_.Draw(places.size())], places[timeline_.Draw(places.size())]);
+      }
+      break;
+  }
+  for (const auto& [from, to] : cut) network_.CutOff(from, to);
+  timeline_.After(timeline_.Between(50 * kMilli, 4 * kSecond), [this, cut = std::move(cut)] {
+    for (const auto& [from, to] : cut) network_.Mend(from, to);
+  });
+}
+
+void SystemStory::CutLink() {
+  ++met_.cuts;
+  agents_[timeline_.Draw(agents_.size())]->CutOneLink();
+}
+
+void SystemStory::CrashAgent() {
+  ++met_.agent_crashes;
+  SimAgent* agent = agents_[timeline_.Draw(agents_.size())].get();
+  agent->Crash(Chance(300));
+  timeline_.After(timeline_.Between(10 * kMilli, 3 * kSecond), [agent] { agent->Start(); });
+}
+
+void SystemStory::CrashDatabase() {
+  ++met_.database_crashes;
+  SimDatabase* database = databases_[timeline_.Draw(databases_.size())].get();
+  database->Crash();
+  timeline_.After(timeline_.Between(10 * kMilli, 3 * kSecond), [database] { database->Start(); });
+}
+
+void SystemStory::AskBarrier() { AnyNode()->Barrier(); }
+
+}  // namespace assent::simulation
