@@ -343,6 +343,9 @@ void SimAgent::Answered(const coordinator::InquiryReply& answer) {
       life_->scan.Answered(gid, agent::LastAnswer::kPending, clock_.Now());
       Deliver(gid, agent::StillUndecided{});
       return;
+    case AgentAnswer::kLeftToApp:
+      life_->scan.Answered(gid, agent::LastAnswer::kPending, clock_.Now());
+      return;
     case AgentAnswer::kRetry:
       life_->scan.Answered(gid, agent::LastAnswer::kRetry, clock_.Now());
       return;
