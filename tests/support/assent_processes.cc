@@ -31,6 +31,11 @@ void Overlay(const Toml& over, Toml* settings) {
   for (const auto& [key, value] : over) (*settings)[key] = value;
 }
 
+NodePlace PlaceOf(const AssentdOptions& options, int node_id) {
+  auto it = options.places.find(node_id);
+  return it == options.places.end() ? NodePlace{} : it->second;
+}
+
 }  // namespace
 
 std::string OwnBinDir() {
@@ -54,9 +59,11 @@ Toml TlsSettings(const TlsPaths& paths) {
           {"tls_key_file", TomlString(paths.key_file)}};
 }
 
-ServerProcess::ServerProcess(std::string name, const TempDir& dir, std::string program)
+ServerProcess::ServerProcess(std::string name, const TempDir& dir, std::string program,
+                             Argv launcher)
     : name_(std::move(name)),
       program_(std::move(program)),
+      launcher_(std::move(launcher)),
       config_file_(dir.File(name_ + ".toml")),
       log_file_(dir.File(name_ + ".log")),
       output_file_(dir.File(name_ + ".out")) {}
@@ -80,7 +87,9 @@ Status ServerProcess::Launch(const Environment& env) {
   log_start_ = ReadFile(log_file_).size();
   SpawnOptions options = Options();
   options.stdout_file = options.stderr_file = log_file_;
-  auto process = Process::Spawn({program_, "--config", config_file_}, env, options);
+  Argv argv = launcher_;
+  argv.insert(argv.end(), {program_, "--config", config_file_});
+  auto process = Process::Spawn(argv, env, options);
   if (!process.ok()) return process.status();
   process_ = std::move(*process);
   return Ok();
@@ -107,6 +116,10 @@ void ServerProcess::Kill9() {
 
 ExitStatus ServerProcess::Terminate() {
   return process_ ? process_->Terminate(kStopTimeout) : ExitStatus{};
+}
+
+void ServerProcess::Signal(int signal) {
+  if (process_) process_->Signal(signal);
 }
 
 bool ServerProcess::Running() { return process_ && process_->Running(); }
@@ -138,7 +151,9 @@ bool ServerProcess::Logged(const std::string& event) const {
 
 AssentdProcess::AssentdProcess(const TempDir& dir, const AssentdOptions& options, std::string name,
                                int node_id)
-    : ServerProcess(name, dir, Program(options.bin_dir, "assentd")),
+    : ServerProcess(name, dir, Program(options.bin_dir, "assentd"),
+                    PlaceOf(options, node_id).launcher),
+      place_(PlaceOf(options, node_id)),
       port_(PickFreePort()),
       http_port_(PickFreePort()),
       peer_port_(PickFreePort()),

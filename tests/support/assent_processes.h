@@ -44,6 +44,8 @@ class ServerProcess {
   void Kill9();
   // SIGTERM and the wait for it; SIGKILL after 20 seconds.
   ExitStatus Terminate();
+  // Sends any signal, such as SIGSTOP.
+  void Signal(int signal);
   bool Running();
   // Waits for an end that the test expects.
   std::optional<ExitStatus> WaitEnd(std::chrono::milliseconds timeout);
@@ -58,8 +60,8 @@ class ServerProcess {
   bool Logged(const std::string& event) const;
 
  protected:
-  // `dir` outlives this object.
-  ServerProcess(std::string name, const TempDir& dir, std::string program);
+  // `dir` outlives this object. `launcher` stands before the program's own command line.
+  ServerProcess(std::string name, const TempDir& dir, std::string program, Argv launcher = {});
   ~ServerProcess() = default;
   Status WriteConfig(const std::string& text) const { return WriteFile(config_file_, text); }
 
@@ -68,6 +70,7 @@ class ServerProcess {
 
   const std::string name_;
   const std::string program_;
+  const Argv launcher_;
   const std::string config_file_;
   const std::string log_file_;
   const std::string output_file_;
@@ -75,11 +78,18 @@ class ServerProcess {
   std::unique_ptr<Process> process_;
 };
 
+// Where a node runs.
+struct NodePlace {
+  std::string host = "127.0.0.1";
+  Argv launcher;  // What starts it there, such as {"ip", "netns", "exec", NAME}; empty: nothing.
+};
+
 struct AssentdOptions {
   std::string name = "assentd";  // Of its files.
   std::string cluster = "test";
-  Toml settings;        // They win over ours.
-  std::string bin_dir;  // Empty: OwnBinDir().
+  std::map<int, NodePlace> places;  // By node id; who is not listed runs here.
+  Toml settings;                    // They win over ours.
+  std::string bin_dir;              // Empty: OwnBinDir().
 };
 
 // A coordinator's node, on ports and a data directory of its own that last as long as it.
@@ -97,11 +107,13 @@ class AssentdProcess final : public ServerProcess {
                                                                int node_id,
                                                                const AssentdProcess& member);
 
-  std::string endpoint() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string endpoint() const { return At(port_); }
   // Of /metrics and /healthz.
-  std::string http_endpoint() const { return "127.0.0.1:" + std::to_string(http_port_); }
+  std::string http_endpoint() const { return At(http_port_); }
   // For the other nodes of its group.
-  std::string peer_endpoint() const { return "127.0.0.1:" + std::to_string(peer_port_); }
+  std::string peer_endpoint() const { return At(peer_port_); }
+  uint16_t peer_port() const { return peer_port_; }
+  const NodePlace& place() const { return place_; }
   const std::string& data_dir() const { return data_dir_; }
   int node_id() const { return node_id_; }
 
@@ -110,7 +122,9 @@ class AssentdProcess final : public ServerProcess {
   // `first`: "--bootstrap" or "--join".
   Status Prepare(const TempDir& dir, const AssentdOptions& options, const Toml& group,
                  const std::string& first);
+  std::string At(uint16_t port) const { return place_.host + ":" + std::to_string(port); }
 
+  const NodePlace place_;
   const uint16_t port_;
   const uint16_t http_port_;
   const uint16_t peer_port_;

@@ -75,7 +75,15 @@ void Bank::Stop(milliseconds settle) {
 }
 
 BankProgress Bank::progress() const {
-  return {committed_.load(), aborted_.load(), asking_.load(), refused_.load()};
+  return {committed_.load(), aborted_.load(), asking_.load(), unsure_.load(), refused_.load()};
+}
+
+Status Bank::Close() {
+  for (const char* sql : {"DROP TABLE accounts", "DROP TABLE transfers"}) {
+    if (Status done = deployment_.postgres().Execute(sql); !done.ok()) return done;
+    if (Status done = deployment_.mariadb().Execute(sql); !done.ok()) return done;
+  }
+  return Ok();
 }
 
 bool Bank::MayAskOn() const { return std::chrono::steady_clock::now() < give_up_.load(); }
@@ -163,6 +171,7 @@ void Bank::Finish(client::Transaction* transaction, bool commit, Transfer* trans
   client::CommitResult result = ask();
   if (result.unknown()) {
     ++asking_;
+    ++unsure_;
     while (result.unknown() && MayAskOn()) {
       std::this_thread::sleep_for(kPauseBetweenQuestions);
       result = ask();

@@ -39,6 +39,7 @@ struct BankProgress {
   uint64_t committed = 0;
   uint64_t aborted = 0;
   uint64_t asking = 0;   // Heard UNKNOWN and ask again now.
+  uint64_t unsure = 0;   // Transfers that ever heard UNKNOWN.
   uint64_t refused = 0;  // Begins that no coordinator took; no transaction came of them.
 };
 
@@ -66,6 +67,9 @@ class Bank {
   // Beside CompareBooks: nothing is left prepared, and a sample of the transfers asked once more
   // gives the answers that were given before.
   BankReport Check(std::chrono::milliseconds settle);
+
+  // Removes its tables, so that another bank can be opened on the same deployment. After Stop.
+  Status Close();
 
   // Thread-safe.
   BankProgress progress() const;
@@ -110,6 +114,7 @@ class Bank {
   std::atomic<uint64_t> committed_{0};
   std::atomic<uint64_t> aborted_{0};
   std::atomic<uint64_t> asking_{0};
+  std::atomic<uint64_t> unsure_{0};
   std::atomic<uint64_t> refused_{0};
 
   mutable std::mutex mutex_;

@@ -48,15 +48,16 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
     made->mariadb_ = std::move(*mariadb);
   }
 
-  AssentdOptions assentd;
+  AssentdOptions& assentd = made->assentd_;
   assentd.cluster = kCluster;
+  assentd.places = options.places;
   assentd.settings = options.coordinator_settings;
   if (options.tls) {
     assentd.settings.merge(TlsSettings(PathsOf(TestCertificates(), "node")));
     made->client_tls_ = PathsOf(TestCertificates(), "client");
   }
   assentd.bin_dir = options.bin_dir;
-  if (options.coordinators == 1) {
+  if (options.coordinators == 1 && !options.can_grow) {
     auto coordinator = AssentdProcess::Create(made->dir_, assentd);
     if (!coordinator.ok()) return coordinator.status();
     made->coordinators_.push_back(std::move(*coordinator));
@@ -86,6 +87,13 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
     if (Status serving = WaitServing(*agent); !serving.ok()) return serving;
   }
   return made;
+}
+
+Result<AssentdProcess*> Deployment::AddJoining(int node_id, const AssentdProcess& member) {
+  auto node = AssentdProcess::CreateJoining(dir_, assentd_, node_id, member);
+  if (!node.ok()) return node.status();
+  coordinators_.push_back(std::move(*node));
+  return coordinators_.back().get();
 }
 
 std::vector<std::string> Deployment::endpoints() const {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ struct DeploymentOptions {
   // Makes what stands in the place of MariaDB. Empty: MariaDB.
   std::function<Result<std::unique_ptr<Mysqld>>()> in_place_of_mariadb;
   int coordinators = 1;
+  // A group of one too can be joined by others later.
+  bool can_grow = false;
+  std::map<int, NodePlace> places;  // As of AssentdOptions.
   Toml coordinator_settings;
   Toml agent_settings;
   // Mutual TLS at every port, with TestCertificates().
@@ -51,6 +55,9 @@ class Deployment {
   AgentProcess& mariadb_agent() { return *mariadb_agent_; }
   const AssentdProcess& coordinator() const { return *coordinators_.front(); }
   std::vector<std::unique_ptr<AssentdProcess>>& coordinators() { return coordinators_; }
+  // Makes one more node, which is to join the group of `member`, and keeps it; it is not started.
+  // Who is removed from the group may be dropped from coordinators().
+  Result<AssentdProcess*> AddJoining(int node_id, const AssentdProcess& member);
   // Of all coordinators, for clients.
   std::vector<std::string> endpoints() const;
   const AgentProcess& postgres_agent() const { return *postgres_agent_; }
@@ -75,6 +82,7 @@ class Deployment {
   // Destroyed in reverse order: agents, coordinators, databases.
   TempDir dir_;
   TlsPaths client_tls_;
+  AssentdOptions assentd_;
   std::unique_ptr<PostgresServer> postgres_;
   std::unique_ptr<Mysqld> mariadb_;
   std::vector<std::unique_ptr<AssentdProcess>> coordinators_;

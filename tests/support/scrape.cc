@@ -73,8 +73,8 @@ Result<HttpAnswer> HttpGet(const std::string& endpoint, const std::string& path,
                     .body = answer->body};
 }
 
-Result<Scrape> Scrape::From(const std::string& endpoint) {
-  auto answer = HttpGet(endpoint, "/metrics");
+Result<Scrape> Scrape::From(const std::string& endpoint, const HttpsFiles& tls) {
+  auto answer = HttpGet(endpoint, "/metrics", tls);
   if (!answer.ok()) return answer.status();
   if (answer->status != 200) {
     return Unavailable(endpoint + "/metrics answered " + std::to_string(answer->status));

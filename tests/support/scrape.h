@@ -36,8 +36,8 @@ class Scrape {
     std::map<std::string, double> series;  // By sample name and labels, as they stand there.
   };
 
-  // GET http://endpoint/metrics.
-  static Result<Scrape> From(const std::string& endpoint);
+  // GET http://endpoint/metrics, or https.
+  static Result<Scrape> From(const std::string& endpoint, const HttpsFiles& tls = {});
   // INVALID_ARGUMENT: not the text format, a sample without its # TYPE, or a name given twice.
   static Result<Scrape> Parse(const std::string& text);
 
