@@ -1,5 +1,7 @@
 #include "base/rpc/listener.h"
 
+#include "base/rpc/pings.h"
+
 namespace assent::rpc {
 namespace {
 
@@ -13,6 +15,8 @@ Result<std::unique_ptr<grpc::Server>> StartServer(grpc::ServerBuilder& builder,
                                                   std::vector<Listener>& listeners) {
   // Otherwise the kernel deals connections out between two processes on one port.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // By default a client that asks more often than every five minutes is taken for an attacker.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kPingAllowedMs);
   for (Listener& listener : listeners) {
     Status status = CheckCanListen(listener.option, listener.address, listener.has_tls);
     if (!status.ok()) return status;

@@ -73,7 +73,9 @@ Failure Coordinators::Call(const char* verb, Method<Request, Reply> method, cons
                            Reply* reply, const Patience& patience, bool (*settled)(const Reply&)) {
   // A try that begins at the very end still gets a chance to be answered.
   constexpr milliseconds kTryMin{100};
-  Backoff backoff;
+  // A group without a leader has one within a second, and many wait for it.
+  constexpr milliseconds kPauseMax{100};
+  Backoff backoff(kPauseMax);
   size_t hops = 0;
   for (size_t tries = 1;; ++tries) {
     Node* node = Current();

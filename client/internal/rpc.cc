@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/rpc/connect_hint.h"
 #include "base/rpc/credentials.h"
+#include "base/rpc/pings.h"
 #include "base/rpc/status.h"
 
 namespace assent::client::internal {
@@ -62,6 +63,11 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint, const Tl
   // Between two tries gRPC resolves the name anew, by default at most once in 30 s: an endpoint
   // that came back at once would be missed for that long.
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 100);
+  // A host that froze or was cut off says nothing, not even that its connection broke: while a call
+  // waits, ask whether anybody is there. (How often others may ask is settled in base/rpc.)
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, rpc::kPingEveryMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, rpc::kPingAnswerMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Repeating is our business: we know which repeats are safe.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   if (!tls.server_name.empty()) arguments.SetSslTargetNameOverride(tls.server_name);
@@ -71,7 +77,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint, const Tl
 
 milliseconds Backoff::Next(milliseconds at_least) {
   milliseconds delay = next_;
-  next_ = std::min(next_ * 2, milliseconds(500));
+  next_ = std::min(next_ * 2, most_);
   delay =
       delay / 2 + milliseconds(SystemRandom64() % (static_cast<uint64_t>(delay.count()) / 2 + 1));
   return std::max(delay, at_least);

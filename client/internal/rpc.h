@@ -42,13 +42,15 @@ Status CheckEndpoint(const std::string& endpoint, bool unix_allowed);
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint, const TlsOptions& tls,
                                            std::shared_ptr<grpc::ChannelCredentials> credentials);
 
-// Delays between tries: doubling from 10 ms to 500 ms, with jitter so that many clients do not come
+// Delays between tries: doubling from 10 ms to `most`, with jitter so that many clients do not come
 // back in one wave, and never sooner than the server asked.
 class Backoff {
  public:
+  explicit Backoff(milliseconds most = milliseconds(500)) : most_(most) {}
   milliseconds Next(milliseconds at_least);
 
  private:
+  const milliseconds most_;
   milliseconds next_{10};
 };
 
