@@ -129,7 +129,8 @@ Status Server::OpenLog() {
                                          .segment_bytes = options_.segment_bytes,
                                          .snapshot_after_bytes = options_.snapshot_log_bytes,
                                          .election_timeout = options_.election_timeout,
-                                         .observer = &log_metrics_},
+                                         .observer = &log_metrics_,
+                                         .on_death = on_fatal_},
                                         alone ? nullptr : &transport, driver_);
   if (!log.ok()) return log.status();
   log_ = std::move(*log);

@@ -188,6 +188,8 @@ bool Raft::Core::SettleTerm(const Message& message) {
 }
 
 void Raft::Core::Handle(const Message& message, const RequestVote& body) {
+  // Who knows of no members holds nothing yet, or nothing any more: its vote may have been given.
+  if (config().members.empty()) return;
   bool granted = std::pair(body.last_term, body.last_index) >=
                      std::pair(log_.last_term(), log_.last_index()) ||
                  MutantOn(Mutant::kRaftVoteForStaleLog);

@@ -239,6 +239,8 @@ void Raft::Core::Handle(const Message& message, const AppendReply& body) {
         next = log_.TermAt(last) == body.conflict_term ? last + 1 : std::min(last + 1, next);
       }
       next = std::min(next, body.prev_index);
+      // It lacks what it had forced: it has lost its log. Nothing of it counts any more.
+      if (body.prev_index <= peer->match) peer->match = 0;
       peer->Probe(std::max(next, peer->match + 1));
       break;
     }

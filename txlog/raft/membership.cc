@@ -55,7 +55,11 @@ MembershipAnswer Raft::Core::Change(const ChangeMembership& event, Config* chang
       if (it == members.end() || it->voter) return MembershipAnswer::kWrongMember;
       auto peer = std::find_if(peers_.begin(), peers_.end(),
                                [&](const Peer& p) { return p.id == event.member; });
+      // It must know at least that it is a member: one that was never there has caught up by count
+      // where the log is short, and a voter that shows up as such in its own log at first is one
+      // that has lost it (see the shell).
       if (peer == peers_.end() || peer->silent_ticks >= options_.election_ticks ||
+          peer->match < configs_.back().index ||
           peer->match + options_.promote_lag_entries_max < log_.last_index()) {
         return MembershipAnswer::kNotCaughtUp;
       }

@@ -378,7 +378,22 @@ void ReplicatedEngine::Perform(raft::LeadershipChanged& action) {
   listener_.OnLeadership(action.term, leads);
 }
 
+// Whoever joins is a learner in its own log before it is a voter. One that first appears there as a
+// voter was one before: what it promised then went with its directory, and must not be promised
+// anew.
 void ReplicatedEngine::Perform(raft::MembersChanged& action) {
+  const bool is_member = action.config.Find(options_.node_id) != nullptr;
+  if (is_member && is_member_ == false && action.config.IsVoter(options_.node_id)) {
+    Die(FailedPrecondition(
+        "node " + std::to_string(options_.node_id) + " was a voter of this group before " +
+        options_.directory +
+        " was made: what it had promised is lost. Stop it, remove it with assentctl member "
+        "remove " +
+        std::to_string(options_.node_id) +
+        ", and let a node with an id that was never used join from an empty directory"));
+    return;
+  }
+  is_member_ = is_member;
   group_.members = ToMembers(action.config);
   links_.SetMembers(group_.members);
   TellGroup();

@@ -17,7 +17,8 @@ Status NotBootstrapped(const std::string& directory) {
       "directory " + directory +
       " holds no node: bootstrap it if this is a new cluster. If a node did serve from here, its "
       "disk is lost or not mounted: mount it, or bring back a backup; bootstrapping would make a "
-      "stranger of it");
+      "stranger of it. Where others of its group live, remove this node (assentctl member remove) "
+      "and let one with an id that was never used join from here (--join)");
 }
 
 Result<std::string> ReadFile(Disk& disk, const std::string& path) {
