@@ -8,12 +8,14 @@ namespace assent::test_support {
 
 using certs::Role;
 
-Status MakeCertificates(const TempDir& dir) {
+Status MakeCertificates(const TempDir& dir, const std::vector<std::string>& node_hosts) {
+  std::vector<std::string> hosts = {"127.0.0.1", "localhost"};
+  hosts.insert(hosts.end(), node_hosts.begin(), node_hosts.end());
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   if (auto made = certs::InitAuthority(dir.path(), now); !made.ok()) return made.status();
   for (const certs::Request& request :
-       {certs::Request{Role::kNode, "node", {"127.0.0.1", "localhost"}},
-        certs::Request{Role::kAgent, "agent", {}}, certs::Request{Role::kClient, "client", {}}}) {
+       {certs::Request{Role::kNode, "node", hosts}, certs::Request{Role::kAgent, "agent", {}},
+        certs::Request{Role::kClient, "client", {}}}) {
     auto made = certs::Issue(dir.path(), request, false, now);
     if (!made.ok()) return made.status();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "tests/support/temp_dir.h"
@@ -16,8 +17,9 @@ struct TlsPaths {
 };
 
 // Makes an authority in `dir` (ca.pem, ca.key), and one certificate of it for each role: "node" and
-// "agent", both for 127.0.0.1 and localhost, and "client" (client.pem, client.key, ...).
-Status MakeCertificates(const TempDir& dir);
+// "agent", both for 127.0.0.1 and localhost (the node's for `node_hosts` too), and "client"
+// (client.pem, client.key, ...).
+Status MakeCertificates(const TempDir& dir, const std::vector<std::string>& node_hosts = {});
 
 // Those of `name` in `directory`, which need not exist.
 TlsPaths PathsOf(const std::string& directory, const std::string& name);

@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::chrono::seconds kServingTimeout{30};
 
+std::string CertificatesOf(const DeploymentOptions& options) {
+  return options.tls_dir.empty() ? TestCertificates() : options.tls_dir;
+}
+
 AgentOptions MakeAgentOptions(const DeploymentOptions& options,
                               const std::vector<std::string>& coordinators, const std::string& name,
                               const std::string& kind, const adapters::ConnectOptions& connect) {
@@ -18,7 +22,7 @@ AgentOptions MakeAgentOptions(const DeploymentOptions& options,
   agent.coordinators = coordinators;
   agent.resources = {{kind, connect, {}}};
   agent.settings = options.agent_settings;
-  if (options.tls) agent.settings.merge(TlsSettings(PathsOf(TestCertificates(), "agent")));
+  if (options.tls) agent.settings.merge(TlsSettings(PathsOf(CertificatesOf(options), "agent")));
   agent.bin_dir = options.bin_dir;
   return agent;
 }
@@ -53,8 +57,8 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
   assentd.places = options.places;
   assentd.settings = options.coordinator_settings;
   if (options.tls) {
-    assentd.settings.merge(TlsSettings(PathsOf(TestCertificates(), "node")));
-    made->client_tls_ = PathsOf(TestCertificates(), "client");
+    assentd.settings.merge(TlsSettings(PathsOf(CertificatesOf(options), "node")));
+    made->client_tls_ = PathsOf(CertificatesOf(options), "client");
   }
   assentd.bin_dir = options.bin_dir;
   if (options.coordinators == 1 && !options.can_grow) {

@@ -31,6 +31,7 @@ struct DeploymentOptions {
   Toml agent_settings;
   // Mutual TLS at every port, with TestCertificates().
   bool tls = false;
+  std::string tls_dir;  // In its place; made by MakeCertificates.
   std::string bin_dir;  // Empty: OwnBinDir().
 };
 

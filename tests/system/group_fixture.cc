@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tests/support/process.h"
+#include "tests/support/scrape.h"
 
 namespace assent::system_tests {
 
@@ -40,7 +41,9 @@ void GroupTest::StartLoad(const test_support::BankOptions& options) {
 void GroupTest::EndLoad() {
   bank_->Stop(seconds(30));
   const test_support::BankReport report = bank_->Check(seconds(30));
-  for (const std::string& problem : report.problems) ADD_FAILURE() << problem;
+  if (!report.ok()) {
+    ADD_FAILURE() << report.problems.size() << " problems, the first: " << report.problems.front();
+  }
   EXPECT_GT(report.committed, 0u);
   EXPECT_EQ(report.unknown, 0u);
   Status closed = bank_->Close();
@@ -60,6 +63,13 @@ std::vector<AssentdProcess*> GroupTest::Others(const AssentdProcess* node) {
     if (one.get() != node) others.push_back(one.get());
   }
   return others;
+}
+
+double GroupTest::MetricOf(const AssentdProcess& node, const std::string& name) {
+  const test_support::TlsPaths& tls = House().client_tls();
+  auto page =
+      test_support::Scrape::From(node.http_endpoint(), {tls.ca_file, tls.cert_file, tls.key_file});
+  return page.ok() ? page->Sum(name) : -1;
 }
 
 GroupTest::CtlAnswer GroupTest::Ctl(const std::vector<std::string>& arguments) {

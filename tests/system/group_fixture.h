@@ -42,6 +42,9 @@ class GroupTest : public testing::Test {
   static AssentdProcess* Leader(const AssentdProcess* but = nullptr);
   static std::vector<AssentdProcess*> Others(const AssentdProcess* node);
 
+  // Of its /metrics now; -1: it does not answer.
+  static double MetricOf(const AssentdProcess& node, const std::string& name);
+
   struct CtlAnswer {
     int code = -1;
     std::string output;

@@ -1,0 +1,192 @@
+// Real partitions between real processes: each node in a network namespace of its own.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/support/node_network.h"
+#include "tests/support/process.h"
+#include "tests/system/group_fixture.h"
+#include "tests/system/raw_node.h"
+#include "tests/system/thawed_leader.h"
+
+namespace assent::system_tests {
+namespace {
+
+using client::Outcome;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test_support::NodeNetwork;
+using test_support::WaitUntil;
+
+constexpr seconds kHealed{30};
+
+class GroupPartition : public GroupTest {
+ protected:
+  static void SetUpTestSuite() {
+    auto network = NodeNetwork::Make(3);
+    if (!network.ok()) {
+      why_not_ = network.status().ToString();
+      return;
+    }
+    network_ = std::move(*network);
+    certificates_ = std::make_unique<test_support::TempDir>();
+    ASSERT_TRUE(MakeCertificates(*certificates_, network_->Hosts()).ok());
+    StartHouse({.coordinators = 3,
+                .places = network_->Places(),
+                .tls = true,
+                .tls_dir = certificates_->path()});
+  }
+  static void TearDownTestSuite() {
+    GroupTest::TearDownTestSuite();
+    network_.reset();
+    certificates_.reset();
+  }
+  void SetUp() override {
+    if (network_ == nullptr) GTEST_SKIP() << "no partitions on this machine: " << why_not_;
+    GroupTest::SetUp();
+    ExpectHealed();
+  }
+  void TearDown() override {
+    if (network_ == nullptr) return;
+    EXPECT_TRUE(network_->Heal().ok());
+    GroupTest::TearDown();
+  }
+
+  static NodeNetwork& Network() { return *network_; }
+
+  // Both ways between `node` and everybody else.
+  static void Isolate(const AssentdProcess& node) {
+    for (AssentdProcess* other : Others(&node)) {
+      Status cut = Network().Cut(node.node_id(), other->node_id());
+      ASSERT_TRUE(cut.ok()) << cut.ToString();
+    }
+  }
+  static void ExpectHealed() {
+    ASSERT_TRUE(Network().Heal().ok());
+    Status whole = WaitWhole(House(), kHealed);
+    ASSERT_TRUE(whole.ok()) << whole.ToString();
+  }
+  static void ExpectStepsDown(const AssentdProcess& node) {
+    EXPECT_TRUE(WaitUntil(seconds(5), [&] { return MetricOf(node, "assent_leader") == 0; }))
+        << node.name() << " still says that it leads";
+  }
+
+ private:
+  static std::unique_ptr<NodeNetwork> network_;
+  static std::unique_ptr<test_support::TempDir> certificates_;
+  static std::string why_not_;
+};
+
+std::unique_ptr<NodeNetwork> GroupPartition::network_;
+std::unique_ptr<test_support::TempDir> GroupPartition::certificates_;
+std::string GroupPartition::why_not_;
+
+TEST_F(GroupPartition, TheMajorityGoesOnAndTheMinorityAnswersNothingStale) {
+  StartLoad();
+  AssentdProcess* old = Leader();
+  ASSERT_NE(old, nullptr);
+  RawNode minority(*old, House().client_tls());
+  auto open = TheProbe().Work();
+  ASSERT_TRUE(open.ok()) << open.status().ToString();
+  Isolate(*old);
+  auto commit = TheProbe().CommitOne(seconds(30));
+  ASSERT_TRUE(commit.ok()) << commit.status().ToString();
+  std::printf("  %s from the partition on\n", commit->ToString().c_str());
+  EXPECT_LE(commit->committed, seconds(5));
+  EXPECT_EQ(TheProbe().coordinators().OutcomeOf(open->gtrid()).outcome, Outcome::kAborted);
+
+  ExpectStepsDown(*old);
+  for (int i = 0; i < 20; ++i) {
+    for (auto question : {&RawNode::Get, &RawNode::Commit, &RawNode::Rollback}) {
+      const RawNode::Word of_won = (minority.*question)(commit->gtrid, seconds(2));
+      EXPECT_NE(of_won.outcome, v1::OUTCOME_ABORTED) << of_won.ToString();
+      const RawNode::Word of_lost = (minority.*question)(open->gtrid(), seconds(2));
+      EXPECT_NE(of_lost.outcome, v1::OUTCOME_COMMITTED) << of_lost.ToString();
+    }
+  }
+  EXPECT_EQ(minority.Begin(seconds(2)).reason, v1::REASON_NOT_LEADER);
+
+  AssentdProcess* leader = Leader(old);
+  ASSERT_NE(leader, nullptr);
+  const double term = MetricOf(*leader, "assent_term");
+  ExpectHealed();
+  EXPECT_EQ(MetricOf(*leader, "assent_leader"), 1) << "who came back deposed the leader";
+  EXPECT_EQ(MetricOf(*old, "assent_term"), term);
+  EndLoad();
+}
+
+TEST_F(GroupPartition, AFollowerThatWasCutOffDisturbsNobodyWhenItIsBack) {
+  StartLoad();
+  AssentdProcess* leader = Leader();
+  ASSERT_NE(leader, nullptr);
+  const double term = MetricOf(*leader, "assent_term");
+  AssentdProcess* follower = Others(leader).front();
+  Isolate(*follower);
+  const uint64_t goal = Load().progress().committed + 30;
+  EXPECT_TRUE(WaitUntil(seconds(20), [&] { return Load().progress().committed >= goal; }));
+  std::this_thread::sleep_for(seconds(2));  // Several of its election timeouts.
+  ExpectHealed();
+  EXPECT_EQ(MetricOf(*leader, "assent_leader"), 1);
+  EXPECT_EQ(MetricOf(*leader, "assent_term"), term);
+  EXPECT_EQ(Load().progress().unsure, 0u);
+  EndLoad();
+}
+
+// Its heartbeats still arrive, and so nobody would replace it if it led on.
+TEST_F(GroupPartition, ALeaderThatHearsNobodyGivesUp) {
+  AssentdProcess* old = Leader();
+  ASSERT_NE(old, nullptr);
+  for (AssentdProcess* other : Others(old)) {
+    ASSERT_TRUE(Network().CutOneWay(other->node_id(), old->node_id()).ok());
+  }
+  ExpectStepsDown(*old);
+  auto commit = TheProbe().CommitOne(seconds(30));
+  ASSERT_TRUE(commit.ok()) << commit.status().ToString();
+  std::printf("  %s from then on\n", commit->ToString().c_str());
+  ExpectHealed();
+}
+
+// Nobody is left to commit; and when the two are back nothing is lost.
+TEST_F(GroupPartition, WithoutAMajorityNobodyCommits) {
+  StartLoad();
+  Isolate(*House().coordinators()[0]);
+  Isolate(*House().coordinators()[1]);
+  for (const auto& node : House().coordinators()) ExpectStepsDown(*node);
+  const uint64_t before = Load().progress().committed;
+  for (const auto& node : House().coordinators()) {
+    EXPECT_EQ(RawNode(*node, House().client_tls()).Begin(seconds(2)).reason, v1::REASON_NOT_LEADER);
+  }
+  std::this_thread::sleep_for(seconds(1));  // Nothing to wait for: nothing must happen.
+  EXPECT_EQ(Load().progress().committed, before);
+  ExpectHealed();
+  EXPECT_TRUE(TheProbe().CommitOne(seconds(10)).ok());
+  EndLoad();
+}
+
+// Cut off and thawed, it holds itself for the leader for a moment: the longest that a stale leader
+// can live.
+TEST_F(GroupPartition, AStaleLeaderAnswersNothingStale) {
+  auto thawed =
+      ThawedLeader::Ask(House(), TheProbe(), [](AssentdProcess& frozen) { Isolate(frozen); });
+  ASSERT_TRUE(thawed.ok()) << thawed.status().ToString();
+  EXPECT_EQ(thawed->stale, std::vector<std::string>{});
+  ExpectHealed();
+}
+
+TEST_F(GroupPartition, AStaleLeaderWithASeededBugIsCaught) {
+  for (const auto& node : House().coordinators()) {
+    node->Kill9();
+    ASSERT_TRUE(node->Start({{"ASSENT_MUTANT", "newer_epoch_is_abort"}}).ok());
+  }
+  auto thawed =
+      ThawedLeader::Ask(House(), TheProbe(), [](AssentdProcess& frozen) { Isolate(frozen); });
+  ASSERT_TRUE(thawed.ok()) << thawed.status().ToString();
+  EXPECT_FALSE(thawed->stale.empty());
+  for (const auto& node : House().coordinators()) {
+    node->Kill9();
+    ASSERT_TRUE(node->Start().ok());
+  }
+}
+
+}  // namespace
+}  // namespace assent::system_tests
