@@ -26,9 +26,10 @@ int CallbackThreads() {
 
 // A second one that detained threads could take the last.
 std::atomic<bool> somebody_detains{false};
+}  // namespace
 
 // One call of what nobody offers.
-struct Call {
+struct KeepAwake::Call {
   grpc::ClientContext context;
   grpc::Slice nothing;
   grpc::ByteBuffer request{&nothing, 1};  // An empty message; no slice at all would be none.
@@ -39,7 +40,6 @@ struct Call {
                    std::move(done));
   }
 };
-}  // namespace
 
 KeepAwake::KeepAwake() {
   grpc::ServerBuilder builder;
@@ -75,8 +75,10 @@ void KeepAwake::DetainThreads() {
     detained_ = count;
   }
   for (int i = 0; i < count; ++i) {
-    auto call = std::make_shared<Call>();  // Lives until its callback has run.
-    call->Start(*stub_, [this, call](const grpc::Status&) {
+    // Ours, not the callback's: whoever drops the last that holds the channel may end gRPC's
+    // callback threads, and one of those must not try to end itself.
+    detaining_.push_back(std::make_unique<Call>());
+    detaining_.back()->Start(*stub_, [this](const grpc::Status&) {
       MutexLock lock(mutex_);
       while (!stopping_) released_.Wait(mutex_);
       --detained_;

@@ -13,6 +13,7 @@
 
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "base/mutex.h"
 
@@ -28,6 +29,7 @@ class KeepAwake {
   KeepAwake& operator=(const KeepAwake&) = delete;
 
  private:
+  struct Call;
   void DetainThreads();
   void Run();
   void Ping();
@@ -41,6 +43,7 @@ class KeepAwake {
   bool stopping_ GUARDED_BY(mutex_) = false;
   int detained_ GUARDED_BY(mutex_) = 0;  // Threads, or calls on the way to detain one.
   bool detains_ = false;
+  std::vector<std::unique_ptr<Call>> detaining_;  // Until the end.
   bool answered_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
