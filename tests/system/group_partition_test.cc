@@ -176,7 +176,7 @@ TEST_F(GroupPartition, AStaleLeaderAnswersNothingStale) {
 TEST_F(GroupPartition, AStaleLeaderWithASeededBugIsCaught) {
   for (const auto& node : House().coordinators()) {
     node->Kill9();
-    ASSERT_TRUE(node->Start({{"ASSENT_MUTANT", "newer_epoch_is_abort"}}).ok());
+    ASSERT_TRUE(node->Start({{"ASSENT_MUTANT", "newer_epoch_answered"}}).ok());
   }
   auto thawed =
       ThawedLeader::Ask(House(), TheProbe(), [](AssentdProcess& frozen) { Isolate(frozen); });
