@@ -198,7 +198,13 @@ void SimClient::Open(size_t i) {
   call.done = [this, agent, answered](const OpenReply& reply) {
     world_.network.Send(agent->place(), place_, [answered, reply] { answered(&reply); });
   };
-  world_.network.Send(place_, agent->place(), [agent, call] { agent->Open(call); });
+  // Not doubled: an agent that has forgotten a gid of Begin, since it was restarted or told to
+  // forget it, opens that gid again while its epoch lasts, and what is prepared then is committed
+  // a second time.
+  auto first = std::make_shared<bool>(true);
+  world_.network.Send(place_, agent->place(), [agent, call, first] {
+    if (std::exchange(*first, false)) agent->Open(call);
+  });
   world_.timeline.After(3 * kSecond, [answered] { answered(nullptr); });
 }
 
@@ -226,7 +232,11 @@ void SimClient::AskVote(size_t i) {
     if (!std::exchange(*waiting, false) || now_.number != number) return;
     Branch& branch = now_.branches[i];
     branch.ticket = std::move(ticket);
-    if (branch.ticket) return Work(i + 1);
+    if (branch.ticket && (calm_ || branch.attempts > 2 || !world_.timeline.Chance(150))) {
+      return Work(i + 1);
+    }
+    // It may be one that tries again all the same, and forgets nothing.
+    if (branch.ticket) now_.void_tickets.push_back(*std::exchange(branch.ticket, std::nullopt));
     if (branch.attempts < 3) return Open(i);  // A new attempt.
     Rollback();
   };
@@ -255,6 +265,13 @@ void SimClient::Commit() {
                                .wait_for_applied = world_.timeline.Chance(500)};
   for (const Branch& branch : now_.branches) {
     if (branch.ticket && world_.timeline.Chance(900)) call.tickets.push_back(*branch.ticket);
+  }
+  for (const coordinator::Ticket& ticket : now_.void_tickets) call.tickets.push_back(ticket);
+  if (!calm_ && world_.timeline.Chance(50)) {
+    // A report of what is not its own to end says nothing.
+    for (const Branch& branch : now_.branches) {
+      if (!branch.finishes) call.finished.push_back(*branch.gid);
+    }
   }
   if (leader_ == 0) leader_ = AnyNode();
   if (!calm_ && world_.timeline.Chance(40)) {

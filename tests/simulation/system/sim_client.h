@@ -48,6 +48,7 @@ class SimClient {
     Gtrid gtrid;
     std::string key;
     std::vector<Branch> branches;
+    std::vector<coordinator::Ticket> void_tickets;  // Of attempts that were replaced.
     bool named_at_begin = false;
     bool rolls_back = false;
     int tries = 0;

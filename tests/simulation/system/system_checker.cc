@@ -136,8 +136,16 @@ void SystemChecker::Decide(txlog::Index index, const Entry& entry) {
   if (!record.ok()) return Wrong("entry " + std::to_string(index) + " is no record");
   if (std::holds_alternative<coordinator::Tick>(*record)) ++ticks_;
   if (auto* decision = std::get_if<coordinator::Decision>(&*record)) Decide(*decision, entry.term);
+  if (auto* end = std::get_if<coordinator::End>(&*record)) {
+    for (const Gtrid& gtrid : end->gtrids) CheckEnd(gtrid);
+  }
   if (auto* heuristic = std::get_if<coordinator::Heuristic>(&*record)) {
-    // Nobody meddles with databases here.
+    // Nobody meddles with databases here. But an abort may be forgotten before all have heard it.
+    if (heuristic->end == coordinator::BranchEnd::kHazard && !Lists(heuristic->gid) &&
+        ticks_ > limits_.outcome_retention_ticks) {
+      hazards_.insert(heuristic->gid);
+      return;
+    }
     Wrong("a heuristic outcome where there was none: " + Short(heuristic->gid) + ", " +
           heuristic->detail);
   }
@@ -175,6 +183,16 @@ void SystemChecker::Decide(const coordinator::Decision& decision, txlog::Term te
       Wrong("AC3: decided without the vote of branch " + std::to_string(branch) + ": " +
             Short(gtrid));
     }
+  }
+}
+
+void SystemChecker::CheckEnd(const Gtrid& gtrid) {
+  auto it = decisions_.find(gtrid);
+  if (it == decisions_.end()) return Wrong("END of what was never decided: " + Short(gtrid));
+  for (const coordinator::DecidedBranch& branch : it->second.branches) {
+    const Gid gid{gtrid, branch.bqual};
+    auto ended = ended_.find(gid);
+    if (ended == ended_.end() || !ended->second) Wrong("4.1: END before DONE of " + Short(gid));
   }
 }
 

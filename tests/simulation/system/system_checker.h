@@ -68,6 +68,8 @@ class SystemChecker {
   bool Committed(const Gtrid& gtrid) const { return decisions_.contains(gtrid); }
   size_t committed() const { return decisions_.size(); }
   size_t terms() const { return leaders_.size(); }
+  // I6: reported to an operator, and left to him.
+  bool IsHazard(const Gid& gid) const { return hazards_.contains(gid); }
   // Once all is mended: what AC1 and AC5 still lack, or nothing.
   std::string WhyUnfinished();
 
@@ -78,6 +80,7 @@ class SystemChecker {
   };
   void Decide(txlog::Index index, const Entry& entry);
   void Decide(const coordinator::Decision& decision, txlog::Term term);
+  void CheckEnd(const Gtrid& gtrid);
   bool Lists(const Gid& gid) const;
   void ModelUpTo(txlog::Index index);
   void CheckState(uint64_t node, txlog::Index index, const std::string& state);
@@ -105,6 +108,7 @@ class SystemChecker {
   uint64_t ticks_ = 0;
   std::set<Gtrid> told_aborted_;
   std::set<Gtrid> told_committed_;
+  std::set<Gid> hazards_;
   std::set<Gid> prepared_;     // At some time.
   std::map<Gid, bool> ended_;  // Prepared, then: committed or not.
 };

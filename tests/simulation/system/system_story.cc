@@ -18,10 +18,10 @@ coordinator::Limits DrawLimits(Timeline& timeline) {
   limits.finish_grace = milliseconds(500);
   limits.resend = milliseconds(300);
   limits.resend_max = milliseconds(2'000);
-  limits.tick = milliseconds(1'000);
+  limits.tick = milliseconds(500);
   limits.end_delay = milliseconds(timeline.Chance(500) ? 50 : 500);
-  // Nothing expires, or what is over soon does. Long enough that no prepared branch outlives it.
-  limits.table.outcome_retention_ticks = timeline.Chance(300) ? 30 : 10'000;
+  // Nothing expires, or what has been over for a while does.
+  limits.table.outcome_retention_ticks = timeline.Chance(300) ? 14 : 10'000;
   limits.table.key_retention_ticks = timeline.Chance(300) ? 10 : 10'000;
   return limits;
 }
@@ -175,8 +175,8 @@ std::string SystemStory::WhyNotOver() {
     if (!client->idle()) return "an application still waits for an answer";
   }
   for (auto& database : databases_) {
-    if (!database->prepared().empty()) {
-      return database->name() + " still holds " + Short(database->prepared().begin()->first);
+    for (const auto& [gid, evidence] : database->prepared()) {
+      if (!checker_.IsHazard(gid)) return database->name() + " still holds " + Short(gid);
     }
   }
   const txlog::raft::Config* config = operator_.config();
