@@ -81,10 +81,10 @@ void Driver::On(TransferCall& call) {
     return;
   }
   LogInfo("transfer_begins", {{"to", call.to}, {"live", live_.size()}});
-  transfer_.emplace();
-  transfer_->to = call.to;
+  transfer_.emplace(
+      Transfer{.to = call.to,
+               .drain_timer = timers_.Add(now_ + call.drain, {TimerKind::kDrained, {}})});
   transfer_->replies.push_back(std::move(call.reply));
-  transfer_->drain_timer = timers_.Add(now_ + call.drain, {TimerKind::kDrained, {}});
 }
 
 void Driver::HandOverWhenDrained(bool in_time) {
