@@ -312,9 +312,7 @@ void ReplicatedEngine::Step(raft::Event event) {
   }
 }
 
-void ReplicatedEngine::Perform(raft::SaveHardState& action) {
-  writes_.emplace_back(std::move(action));
-}
+void ReplicatedEngine::Perform(raft::SaveHardState& action) { writes_.emplace_back(action); }
 void ReplicatedEngine::Perform(raft::WriteEntries& action) {
   writes_.emplace_back(std::move(action));
 }
