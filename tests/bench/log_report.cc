@@ -78,9 +78,9 @@ std::vector<LogLine> Summarize(const std::vector<LogSample>& samples) {
   }
   std::vector<LogLine> lines;
   for (const auto& [cell, rates] : cells) {
-    const auto median = [&rates = rates](auto Rates::*member) {
-      std::vector<std::remove_cvref_t<decltype(rates[0].*member)>> values;
-      for (const Rates& one : rates) values.push_back(one.*member);
+    const auto median = [&all = rates](auto Rates::*member) {
+      std::vector<std::remove_cvref_t<decltype(all[0].*member)>> values;
+      for (const Rates& one : all) values.push_back(one.*member);
       return Median(std::move(values));
     };
     lines.push_back({cell.second,
