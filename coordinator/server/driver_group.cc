@@ -81,9 +81,8 @@ void Driver::On(TransferCall& call) {
     return;
   }
   LogInfo("transfer_begins", {{"to", call.to}, {"live", live_.size()}});
-  transfer_.emplace(
-      Transfer{.to = call.to,
-               .drain_timer = timers_.Add(now_ + call.drain, {TimerKind::kDrained, {}})});
+  transfer_.emplace(Transfer{
+      .to = call.to, .drain_timer = timers_.Add(now_ + call.drain, {TimerKind::kDrained, {}})});
   transfer_->replies.push_back(std::move(call.reply));
 }
 

@@ -27,8 +27,8 @@ inline constexpr Days kAuthorityDays{3650};
 inline constexpr Days kDays{365};
 // Below it a certificate wants to be renewed.
 inline constexpr Days kRenewBefore{30};
-// Stands in the certificate of every node, beside its hosts: by it nodes know each other that do not
-// know each other's hosts yet, as when one joins a group.
+// Stands in the certificate of every node, beside its hosts: by it nodes know each other that do
+// not know each other's hosts yet, as when one joins a group.
 inline constexpr char kAnyNode[] = "assent-node";
 // Clocks may differ by so much: what is signed now is valid from so long ago.
 inline constexpr std::chrono::hours kClockSkew{1};
