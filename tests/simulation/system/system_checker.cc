@@ -92,6 +92,8 @@ void SystemChecker::OnLeads(uint64_t node, txlog::Term term, txlog::Index last_i
     Wrong("election safety: nodes " + std::to_string(leader->second) + " and " +
           std::to_string(node) + " lead in term " + std::to_string(term));
   }
+  // What a later leader has committed this one need not have: the news of its lead is old.
+  if (!entries_.empty() && entries_.back().term > term) return;
   if (last_index < entries_.size()) {
     Wrong("leader completeness: node " + std::to_string(node) + " leads in term " +
           std::to_string(term) + " with a log that ends at " + std::to_string(last_index) +
