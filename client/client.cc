@@ -55,7 +55,9 @@ Status TakeRegistered(const BeginOptions& options, const v1::BeginReply& reply,
     }
     if (!planned.session) {
       // Without a gid it was not registered (several agents serve the resource): Open does it.
-      if (!branch.gid().empty()) transaction->AddRegistered(planned.resource, branch.gid());
+      if (!branch.gid().empty()) {
+        transaction->AddRegistered({planned.resource, branch.gid(), branch.agent_incarnation()});
+      }
       continue;
     }
     if (branch.gid().empty() || !branch.has_statements()) {

@@ -129,8 +129,9 @@ struct OpenCall {
 
 void WriteOpen(TransactionImpl& transaction, const BranchToOpen& wanted, v1::OpenRequest* request) {
   const OpenOptions& options = wanted.options;
-  if (auto gid = transaction.TakeRegistered(wanted.resource)) {
-    request->set_gid(*std::move(gid));
+  if (auto registered = transaction.TakeRegistered(wanted.resource)) {
+    request->set_gid(std::move(registered->gid));
+    request->set_agent_incarnation(registered->agent_incarnation);
     request->set_remaining_ms(static_cast<uint32_t>(Left(transaction.deadline()).count()));
   } else {
     request->set_gtrid(transaction.gtrid());
@@ -175,7 +176,8 @@ WorkResult<std::shared_ptr<BranchImpl>> FinishOpen(
     failure->error.doomed = true;
     failure->error.status = Aborted(failure->error.status.message());
   } else if (!failure->error.doomed && !request.gid().empty()) {
-    transaction->AddRegistered(wanted.resource, request.gid());  // Nothing was done: for the next.
+    // Nothing was done: for the next.
+    transaction->AddRegistered({wanted.resource, request.gid(), request.agent_incarnation()});
   }
   failure->error.resource = wanted.resource;
   if (failure->error.doomed) transaction->Doom(failure->as, failure->error);

@@ -71,18 +71,18 @@ std::string TransactionImpl::NextOpenId() {
   return open_id_prefix_ + "." + std::to_string(++opens_);
 }
 
-void TransactionImpl::AddRegistered(const std::string& resource, const std::string& gid) {
+void TransactionImpl::AddRegistered(RegisteredBranch branch) {
   MutexLock lock(mutex_);
-  registered_.emplace_back(resource, gid);
+  registered_.push_back(std::move(branch));
 }
 
-std::optional<std::string> TransactionImpl::TakeRegistered(const std::string& resource) {
+std::optional<RegisteredBranch> TransactionImpl::TakeRegistered(const std::string& resource) {
   MutexLock lock(mutex_);
-  auto it = std::ranges::find(registered_, resource, &std::pair<std::string, std::string>::first);
+  auto it = std::ranges::find(registered_, resource, &RegisteredBranch::resource);
   if (it == registered_.end()) return std::nullopt;
-  std::string gid = std::move(it->second);
+  RegisteredBranch branch = std::move(*it);
   registered_.erase(it);
-  return gid;
+  return branch;
 }
 
 void TransactionImpl::KeepTicket(v1::Ticket ticket) {

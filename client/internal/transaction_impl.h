@@ -2,6 +2,7 @@
 // the library live here: when Commit may be sent at all.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,13 @@
 #include "client/outcome.h"
 
 namespace assent::client::internal {
+
+// An agent-held branch that Begin registered.
+struct RegisteredBranch {
+  std::string resource;
+  std::string gid;
+  uint64_t agent_incarnation = 0;  // Of the agent that may open it.
+};
 
 // Thread-safe, but for the sessions of the application, which one thread at a time may use.
 class TransactionImpl {
@@ -47,8 +55,8 @@ class TransactionImpl {
   std::string NextOpenId() EXCLUDES(mutex_);
 
   // The agent-held branches that Begin registered and nobody has opened yet.
-  void AddRegistered(const std::string& resource, const std::string& gid) EXCLUDES(mutex_);
-  std::optional<std::string> TakeRegistered(const std::string& resource) EXCLUDES(mutex_);
+  void AddRegistered(RegisteredBranch branch) EXCLUDES(mutex_);
+  std::optional<RegisteredBranch> TakeRegistered(const std::string& resource) EXCLUDES(mutex_);
 
   // A vote, to be handed in with Commit.
   void KeepTicket(v1::Ticket ticket) EXCLUDES(mutex_);
@@ -99,7 +107,7 @@ class TransactionImpl {
   bool rolls_back_ GUARDED_BY(mutex_) = false;  // Rollback was called, or had to be sent.
   std::optional<DoomReason> doom_ GUARDED_BY(mutex_);
   std::optional<CommitResult> final_ GUARDED_BY(mutex_);
-  std::vector<std::pair<std::string, std::string>> registered_ GUARDED_BY(mutex_);
+  std::vector<RegisteredBranch> registered_ GUARDED_BY(mutex_);
   std::vector<v1::Ticket> tickets_ GUARDED_BY(mutex_);
   AppBranches held_ GUARDED_BY(mutex_);
   std::string open_id_prefix_ GUARDED_BY(mutex_);

@@ -100,6 +100,7 @@ std::vector<BegunBranch> Driver::RegisterAtBegin(LiveTransaction& live, const Be
       if (link == nullptr) continue;
       holder = {link->hello.agent_id, link->hello.incarnation};
       branch.holder = link->hello.incarnation;
+      begun.back().holder = branch.holder;
     }
     registered.push_back(begun.size() - 1);
     live.holders.push_back(std::move(holder));

@@ -70,6 +70,7 @@ struct BegunBranch {
   std::string resource;
   std::string kind;
   bool app_held = false;
+  uint64_t holder = 0;  // Incarnation of the agent that is to open it.
 };
 struct BeginAnswer {
   Gtrid gtrid;

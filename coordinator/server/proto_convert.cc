@@ -108,7 +108,10 @@ void Fill(const BeginAnswer& from, v1::BeginReply* to) {
     one->set_kind(branch.kind);
     if (!branch.gid) continue;
     one->set_gid(ToString(*branch.gid));
-    if (!branch.app_held) continue;
+    if (!branch.app_held) {
+      one->set_agent_incarnation(branch.holder);
+      continue;
+    }
     if (auto statements = adapters::StatementsOf(branch.kind, *branch.gid)) {
       FillStatements(*statements, one->mutable_statements());
     }

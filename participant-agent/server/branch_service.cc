@@ -84,6 +84,10 @@ Status CheckRegistered(const v1::OpenRequest& request) {
         ": with gid, give the time left until the transaction's deadline, 1 to " +
         std::to_string(kRemainingMsMax));
   }
+  if (request.agent_incarnation() == 0) {
+    return InvalidArgument(
+        "agent_incarnation is 0: with gid, give what stands beside it in Begin's answer");
+  }
   return Ok();
 }
 

@@ -29,7 +29,8 @@ Driver::Driver(const Options& options, Journal& journal, ManagerFactory factory,
       factory_(std::move(factory)),
       inbox_(inbox),
       metrics_(NamesOf(options.resources), options.coordinators, options.sessions_max),
-      repin_(options.repin) {}
+      repin_(options.repin),
+      opened_(journal.agent_incarnation()) {}
 
 Driver::~Driver() = default;
 

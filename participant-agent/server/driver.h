@@ -15,6 +15,7 @@
 #include "adapters/resource_manager.h"
 #include "base/clock.h"
 #include "participant-agent/core/branch.h"
+#include "participant-agent/core/opened_gids.h"
 #include "participant-agent/core/recovery_scan.h"
 #include "participant-agent/core/work_sequence.h"
 #include "participant-agent/journal/journal.h"
@@ -179,6 +180,8 @@ class Driver {
   std::optional<CallError> WhyTooBusy(const std::string& name, const Resource& resource) const;
   // Of a branch that Begin registered.
   std::optional<CallError> WhyNotOpened(const Gid& gid, const Resource& resource) const;
+  // Takes it for opened, unless it may have been opened before.
+  std::optional<CallError> WhyNotOnce(const Gid& gid, uint64_t holder);
   void Register(Opening& opening);
   Live& Track(const Gid& gid, Opening& opening, uint32_t remaining_ms);
   void BeginWork(const Gid& gid, Opening& opening, uint32_t remaining_ms);
@@ -243,6 +246,7 @@ class Driver {
   std::optional<MonotonicTime> hello_due_;
   bool repin_;         // An operator allowed one change of cluster.
   uint64_t term_ = 0;  // The highest that a leader has announced.
+  OpenedGids opened_;
 
   std::unordered_map<Gid, Live> live_;
   std::deque<Gid> retired_;  // Over, oldest first; no forget is to come for them.

@@ -132,7 +132,10 @@ void Driver::SetLeadership(Peer& peer, const v1::Leadership& leadership) {
   const bool came = leadership.leader() && (!peer.leader || peer.term != leadership.term());
   peer.leader = leadership.leader();
   peer.term = leadership.term();
-  if (peer.leader) term_ = std::max(term_, peer.term);
+  if (peer.leader) {
+    term_ = std::max(term_, peer.term);
+    opened_.EpochBegan(term_);
+  }
   if (came && Leader() == &peer) LeaderCame(peer);
 }
 

@@ -96,6 +96,14 @@ std::optional<CallError> Driver::WhyNotOpened(const Gid& gid, const Resource& re
                      .message = "gid is of cluster " + gid.gtrid.cluster +
                                 "; this agent belongs to " + journal_.pin()->cluster};
   }
+  if (gid.gtrid.incarnation != journal_.pin()->group_incarnation) {
+    return CallError{.code = Code::kFailedPrecondition,
+                     .reason = v1::REASON_FOREIGN_GTRID,
+                     .message = ToString(gid) + " is of another incarnation of cluster " +
+                                gid.gtrid.cluster +
+                                " than this agent is pinned to: the cluster was restored from a "
+                                "backup since; begin anew"};
+  }
   auto known = live_.find(gid);
   if (known != live_.end() && !MutantOn(Mutant::kOpenedTwice)) {
     // Told that it is over before its Open came, or opened, and its answer is not kept any more.
@@ -109,6 +117,30 @@ std::optional<CallError> Driver::WhyNotOpened(const Gid& gid, const Resource& re
                                 "does not remember; roll back and begin anew"};
   }
   return std::nullopt;
+}
+
+std::optional<CallError> Driver::WhyNotOnce(const Gid& gid, uint64_t holder) {
+  std::string why;
+  switch (opened_.Open(gid, holder)) {
+    case OpenedGids::Verdict::kFresh:
+      return std::nullopt;
+    case OpenedGids::Verdict::kRepeated:
+      why = " was opened before, and is over";
+      break;
+    case OpenedGids::Verdict::kOtherHolder:
+      why = " is for the agent of incarnation " + std::to_string(holder) +
+            ", which has been restarted since (this one is " +
+            std::to_string(journal_.agent_incarnation()) + "), and may have been opened by it";
+      break;
+    case OpenedGids::Verdict::kTooOld:
+      why = " is older than the last " + std::to_string(OpenedGids::kRemembered) +
+            " branches that were opened here, and may have been among those before";
+      break;
+  }
+  if (MutantOn(Mutant::kOpenedTwice)) return std::nullopt;
+  return CallError{.code = Code::kFailedPrecondition,
+                   .reason = v1::REASON_NOT_ACTIVE,
+                   .message = ToString(gid) + why + "; roll back and begin anew"};
 }
 
 void Driver::On(OpenAsked& event) {
@@ -143,6 +175,12 @@ void Driver::On(OpenAsked& event) {
                    .message = "all " + std::to_string(options_.sessions_max) +
                               " sessions (sessions_max) of resource " + name + " are in use; retry",
                    .retry_delay_ms = kRetrySoonMs});
+  }
+  if (event.gid.has_value()) {
+    if (auto error = WhyNotOnce(*event.gid, request.agent_incarnation())) {
+      resource.sessions->Release(session);
+      return refuse(*error);
+    }
   }
   ++resource.open;
   Opening& opening = openings_[key];

@@ -136,6 +136,7 @@ class AgentFixture : public ::testing::Test {
     v1::OpenRequest request;
     request.set_gid(ToString(gid));
     request.set_remaining_ms(remaining_ms);
+    request.set_agent_incarnation(holder_.value_or(coordinator_->agent_incarnation()));
     request.set_prepare(prepare);
     AddStatements(sql, false, request.mutable_statements());
     grpc::ClientContext context;
@@ -173,6 +174,8 @@ class AgentFixture : public ::testing::Test {
   }
 
   std::string directory_;
+  // Of OpenRegistered: the agent that Begin meant, if it is not the one that said hello last.
+  std::optional<uint64_t> holder_;
   FakeDatabase database_;
   std::unique_ptr<FakeCoordinator> coordinator_ = std::make_unique<FakeCoordinator>();
   Options options_;

@@ -23,6 +23,11 @@ class EarlyPrepareTest : public AgentFixture {
   }
   // A gid that the coordinator has registered with Begin.
   Gid Registered() { return OtherGid(); }
+  void CommitAndForget(const Gid& gid) {
+    coordinator_->Finish(ToString(gid), true, "fake=1");
+    EXPECT_EQ(coordinator_->NextFinished()->state(), v1::BRANCH_STATE_COMMITTED);
+    coordinator_->Forget(ToString(gid));
+  }
 };
 
 TEST_F(EarlyPrepareTest, TheLastExecuteAnswersWithTheVote) {
@@ -228,6 +233,52 @@ TEST_F(EarlyPrepareTest, AnOpenThatComesAfterTheAbortIsRefused) {
   EXPECT_EQ(database_.CountsOf(gid).starts, 0);
 }
 
+// Its transaction has committed, the coordinator knows that every branch has, and the agent was
+// told to forget: opened and prepared once more, it would be committed once more (rules 16.3 and
+// I7).
+TEST_F(EarlyPrepareTest, AnOpenThatComesAfterTheForgettingIsRefused) {
+  StartServing();
+  const Gid gid = Registered();
+  v1::OpenReply reply;
+  ASSERT_TRUE(OpenRegistered(gid, {"write a"}, &reply, true).ok());
+  CommitAndForget(gid);
+  grpc::Status status;
+  ASSERT_TRUE(Eventually([&] {  // Until it has forgotten, it answers as to the first.
+    status = OpenRegistered(gid, {"write a"}, &reply, true);
+    return !status.ok();
+  }));
+  EXPECT_EQ(DetailOf(status).reason(), v1::REASON_NOT_ACTIVE);
+  EXPECT_THAT(status.error_message(), HasSubstr("opened before"));
+  EXPECT_EQ(database_.CountsOf(gid).starts, 1);
+#if defined(ASSENT_FAILPOINTS)
+  const ScopedMutant mutant(Mutant::kOpenedTwice);
+  EXPECT_TRUE(OpenRegistered(gid, {"write a"}, &reply, true).ok());
+  EXPECT_EQ(database_.CountsOf(gid).prepares, 2);
+#endif
+}
+
+// As before, but the agent has restarted, and remembers nothing.
+TEST_F(EarlyPrepareTest, AnOpenForTheAgentsPredecessorIsRefused) {
+  StartServing();
+  holder_ = coordinator_->agent_incarnation();
+  const Gid gid = Registered();
+  v1::OpenReply reply;
+  ASSERT_TRUE(OpenRegistered(gid, {"write a"}, &reply, true).ok());
+  CommitAndForget(gid);
+  StopAgent();
+  coordinator_->Disregard();
+  StartServing();
+  const grpc::Status status = OpenRegistered(gid, {"write a"}, &reply, true);
+  EXPECT_EQ(DetailOf(status).reason(), v1::REASON_NOT_ACTIVE);
+  EXPECT_THAT(status.error_message(), HasSubstr("restarted"));
+  EXPECT_EQ(database_.CountsOf(gid).starts, 1);
+#if defined(ASSENT_FAILPOINTS)
+  const ScopedMutant mutant(Mutant::kOpenedTwice);
+  EXPECT_TRUE(OpenRegistered(gid, {"write a"}, &reply, true).ok());
+  EXPECT_EQ(database_.CountsOf(gid).prepares, 2);
+#endif
+}
+
 TEST_F(EarlyPrepareTest, AnOpenOfAnEpochThatIsOverIsRefused) {
   StartServing();
   const Gid gid = Registered();
@@ -292,6 +343,7 @@ TEST_F(EarlyPrepareTest, BadOpensByGidAreRefusedByName) {
   v1::OpenRequest good;
   good.set_gid(ToString(gid));
   good.set_remaining_ms(1'000);
+  good.set_agent_incarnation(coordinator_->agent_incarnation());
   auto refused = [&](const std::function<void(v1::OpenRequest&)>& spoil) {
     v1::OpenRequest request = good;
     spoil(request);
@@ -305,12 +357,17 @@ TEST_F(EarlyPrepareTest, BadOpensByGidAreRefusedByName) {
   EXPECT_THAT(refused([](auto& r) { r.set_remaining_ms(0); }), HasSubstr("remaining_ms is 0"));
   EXPECT_THAT(refused([](auto& r) { r.set_remaining_ms(kRemainingMsMax + 1); }),
               HasSubstr(std::to_string(kRemainingMsMax)));
+  EXPECT_THAT(refused([](auto& r) { r.set_agent_incarnation(0); }),
+              HasSubstr("agent_incarnation is 0"));
   EXPECT_THAT(refused([](auto& r) { r.set_resource("stock_my"); }), HasSubstr("stock_my"));
   EXPECT_THAT(refused([&](auto& r) { r.set_gtrid(ToString(coordinator_->NextGtrid())); }),
               HasSubstr("gtrid"));
   v1::OpenReply reply;
   EXPECT_EQ(DetailOf(OpenRegistered(OtherGid("orders_pg", "elsewhere"), {}, &reply)).reason(),
             v1::REASON_FOREIGN_GTRID);
+  Gid restored = OtherGid();
+  ++restored.gtrid.incarnation;
+  EXPECT_EQ(DetailOf(OpenRegistered(restored, {}, &reply)).reason(), v1::REASON_FOREIGN_GTRID);
   EXPECT_EQ(DetailOf(OpenRegistered(OtherGid("stock_my"), {}, &reply)).reason(),
             v1::REASON_UNKNOWN_RESOURCE);
 }

@@ -39,6 +39,7 @@ grpc::Status FakeCoordinator::Connect(
   Peer peer{.context = context, .stream = stream, .resources = said.hello().resources_size()};
   {
     MutexLock lock(mutex_);
+    agent_incarnation_ = said.hello().agent_incarnation();
     hellos_.push_back(said.hello());
     v1::CoordinatorMessage first;
     *first.mutable_welcome() = welcome_;
@@ -180,6 +181,11 @@ void FakeCoordinator::DropLinks() {
     });
   };
   while (any_left()) changed_.Wait(mutex_);
+}
+
+uint64_t FakeCoordinator::agent_incarnation() {
+  MutexLock lock(mutex_);
+  return agent_incarnation_;
 }
 
 void FakeCoordinator::Disregard() {

@@ -59,6 +59,8 @@ class FakeCoordinator final : public v1::AgentLink::Service {
   std::optional<v1::BranchLost> NextLost() { return Next(lost_); }
   std::optional<v1::Hello> NextHello() { return Next(hellos_); }
   std::optional<v1::RegisterBranch> NextRegister() { return Next(registers_); }
+  // Of the agent that said hello last; 0: none has.
+  uint64_t agent_incarnation() EXCLUDES(mutex_);
   // Drops what was said until now.
   void Disregard() EXCLUDES(mutex_);
   size_t inquiries_waiting() EXCLUDES(mutex_);
@@ -110,6 +112,7 @@ class FakeCoordinator final : public v1::AgentLink::Service {
   std::vector<v1::BranchFinished> finished_;
   std::vector<v1::Inquiry> inquiries_;
   std::vector<v1::BranchLost> lost_;
+  uint64_t agent_incarnation_ GUARDED_BY(mutex_) = 0;
   std::vector<v1::Hello> hellos_;
   std::vector<v1::RegisterBranch> registers_;
   int port_ = 0;

@@ -22,6 +22,9 @@ class FakeAgent final : public v1::BranchService::Service {
     Step step = script.Next(
         "Open", request->gtrid() + " " + request->resource() + " " + request->open_id());
     if (auto refusal = Refusal(step, script, context); !refusal.ok()) return refusal;
+    if (!request->gid().empty() && request->agent_incarnation() != kFakeIncarnation) {
+      return rpc::ToGrpc(InvalidArgument("agent_incarnation is not that of Begin"));
+    }
     MutexLock lock(mutex_);
     auto [it, fresh] =
         opens_.try_emplace(request->gid() + request->gtrid() + " " + request->open_id());

@@ -32,6 +32,10 @@ inline v1::BranchStatements FakeStatements(const std::string& resource, const st
   }
   return sql;
 }
+
+// Of the agent that may open the branches of Begin.
+inline constexpr uint64_t kFakeIncarnation = 4711;
+
 inline std::string FakeKind(const std::string& resource) {
   return resource.ends_with("_my") ? "mariadb" : "postgresql";
 }
@@ -59,7 +63,10 @@ class FakeCoordinator final : public v1::TransactionService::Service {
       if (wanted.resource() == "served_twice") continue;
       branch->set_gid(reply->gtrid() + "/" + std::to_string(reply->branches_size()));
       branch->set_kind(FakeKind(wanted.resource()));
-      if (!wanted.has_app_held()) continue;
+      if (!wanted.has_app_held()) {
+        branch->set_agent_incarnation(kFakeIncarnation);
+        continue;
+      }
       *branch->mutable_statements() = FakeStatements(wanted.resource(), branch->gid());
       if (wanted.app_held().finisher() == v1::FINISHER_APP) {
         left_to_app_[reply->gtrid()][branch->gid()] = branch->resource();

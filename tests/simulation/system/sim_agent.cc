@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/mutant.h"
 #include "participant-agent/core/recovery_scan.h"
 
 namespace assent::simulation {
@@ -17,9 +18,9 @@ SimAgent::SimAgent(World& world, Place place, SimDatabase& database,
 
 void SimAgent::Start() {
   if (up()) return;
-  life_ = std::make_unique<Life>();
-  life_->number = ++lives_;
-  life_->incarnation = place_ * 1'000 + lives_;
+  ++lives_;
+  life_ = std::make_unique<Life>(place_ * 1'000 + lives_);
+  life_->number = lives_;
   forced_ = journal_;
   world_.timeline.Trace([&] { return "agent " + resource() + ": starts"; });
   for (const auto& [id, node] : nodes_) Dial(id);
@@ -140,7 +141,10 @@ void SimAgent::SetLeadership(Peer& peer, const coordinator::LeadershipNews& news
   const bool came = news.leader && (!peer.leader || peer.term != news.term);
   peer.leader = news.leader;
   peer.term = news.term;
-  if (peer.leader) life_->term = std::max(life_->term, peer.term);
+  if (peer.leader) {
+    life_->term = std::max(life_->term, peer.term);
+    life_->opened.EpochBegan(life_->term);
+  }
   if (came && Leader() == &peer) LeaderCame(peer);
 }
 
@@ -186,6 +190,10 @@ void SimAgent::Open(OpenCall call) {
   if (!up() || !database_.up() || call.gtrid.epoch < life_->term) return call.done({});
   if (call.gid) {
     if (life_->branches.contains(*call.gid) || life_->scan.Lists(*call.gid)) return call.done({});
+    if (life_->opened.Open(*call.gid, call.holder) != agent::OpenedGids::Verdict::kFresh &&
+        !MutantOn(Mutant::kOpenedTwice)) {
+      return call.done({});
+    }
     const Gid gid = *call.gid;
     return Begin(gid, std::move(call));
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "participant-agent/core/branch.h"
+#include "participant-agent/core/opened_gids.h"
 #include "participant-agent/core/recovery_scan.h"
 #include "tests/simulation/system/agent_link.h"
 #include "tests/simulation/system/sim_database.h"
@@ -43,6 +44,7 @@ class SimAgent {
   struct OpenCall {
     Gtrid gtrid;
     std::optional<Gid> gid;  // From Begin.
+    uint64_t holder = 0;     // Of gid: who may open it.
     bool writes = true;
     bool prepares = false;
     // Enlist: the application's session works.
@@ -78,6 +80,8 @@ class SimAgent {
     std::vector<std::function<void(std::optional<coordinator::Ticket>)>> votes;
   };
   struct Life {
+    explicit Life(uint64_t own) : incarnation(own), opened(own) {}
+
     uint64_t number = 0;
     uint64_t incarnation = 0;
     std::map<uint64_t, Peer> peers;
@@ -85,6 +89,7 @@ class SimAgent {
     std::map<uint64_t, OpenCall> registering;
     uint64_t next_request = 1;
     coordinator::Term term = 0;
+    agent::OpenedGids opened;
     agent::RecoveryScan scan{std::chrono::milliseconds(700)};
   };
 

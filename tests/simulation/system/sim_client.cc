@@ -160,6 +160,7 @@ void SimClient::Begin() {
     history_.push_back(now_.gtrid);
     for (size_t i = 0; i < begun->branches.size(); ++i) {
       now_.branches[i].gid = begun->branches[i].gid;
+      now_.branches[i].holder = begun->branches[i].holder;
     }
     Work(0);
   });
@@ -183,6 +184,7 @@ void SimClient::Open(size_t i) {
     if (again) call.again = branch.gid;
   } else {
     call.gid = branch.gid;
+    call.holder = branch.holder;
   }
   auto waiting = std::make_shared<bool>(true);
   auto answered = [this, i, waiting, number = now_.number](const OpenReply* reply) {
@@ -198,13 +200,14 @@ void SimClient::Open(size_t i) {
   call.done = [this, agent, answered](const OpenReply& reply) {
     world_.network.Send(agent->place(), place_, [answered, reply] { answered(&reply); });
   };
-  // Not doubled: an agent that has forgotten a gid of Begin, since it was restarted or told to
-  // forget it, opens that gid again while its epoch lasts, and what is prepared then is committed
-  // a second time.
-  auto first = std::make_shared<bool>(true);
-  world_.network.Send(place_, agent->place(), [agent, call, first] {
-    if (std::exchange(*first, false)) agent->Open(call);
-  });
+  const auto send = [this, agent, call] {
+    world_.network.Send(place_, agent->place(), [agent, call] { agent->Open(call); });
+  };
+  send();
+  // A repeat that was held up on its way: perhaps until nobody remembers the transaction.
+  if (call.gid && world_.timeline.Chance(100)) {
+    world_.timeline.After(world_.timeline.Between(kMilli, 10 * kSecond), send);
+  }
   world_.timeline.After(3 * kSecond, [answered] { answered(nullptr); });
 }
 

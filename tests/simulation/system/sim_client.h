@@ -40,6 +40,7 @@ class SimClient {
     bool held = false;      // By this application.
     bool finishes = false;  // By itself, once it is told.
     std::optional<Gid> gid;
+    uint64_t holder = 0;  // Of a gid of Begin.
     std::optional<coordinator::Ticket> ticket;
     int attempts = 0;
   };

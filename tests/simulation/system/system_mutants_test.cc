@@ -29,6 +29,7 @@ const Row kRows[] = {
     {"RolledBackByAge", Mutant::kRolledBackByAge, 20},
     {"ForceSkipped", Mutant::kForceSkipped, 20},
     {"FailedForceIgnored", Mutant::kFailedForceIgnored, 50},
+    {"OpenedTwice", Mutant::kOpenedTwice, 50},
     {"RaftDoubleVote", Mutant::kRaftDoubleVote, 50},
     {"RaftVoteForStaleLog", Mutant::kRaftVoteForStaleLog, 50},
     {"RaftSkipNoop", Mutant::kRaftSkipNoop, 20},
