@@ -2,6 +2,8 @@
 // under the role that owns them.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include <pqxx/pqxx>
 
 #include "adapters/common/statements.h"
@@ -204,6 +206,66 @@ TEST_F(PostgresAppHeld, WithoutMembershipTheGrantIsNamed) {
   EXPECT_TRUE(finish->CheckRole(kOwner).ok());
   answer = finish->Commit(gid, VoteYes(*finish, gid), JournalWord::kNothing);
   EXPECT_EQ(answer.finish, Finish::kDone) << answer;
+}
+
+// A branch is listed before its PREPARE has waited for the synchronous standby, and stays so when
+// that wait is broken off: a failover would lose it.
+TEST_F(PostgresAppHeld, WhatNoStandbyHasConfirmedIsNoYes) {
+  Session session(Options());
+  const Gid gid = NewGid();
+  ASSERT_TRUE(session.Run("SET client_min_messages = error"));
+  ASSERT_TRUE(session.Run(StatementsOf(gid).begin));
+  ASSERT_TRUE(session.Run("INSERT INTO t VALUES (1, 0)"));
+  Sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  Sql("SELECT pg_reload_conf()");
+  ASSERT_TRUE(test_support::WaitUntil(std::chrono::seconds(20), [] {
+    return Scalar("SHOW synchronous_standby_names") == "nobody";
+  }));
+  auto break_off = [] {
+    EXPECT_TRUE(test_support::WaitUntil(std::chrono::seconds(20), [] {
+      return Scalar(
+                 "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
+                 " WHERE wait_event = 'SyncRep'") == "1";
+    }));
+  };
+  std::thread canceller(break_off);
+  EXPECT_TRUE(session.Run(StatementsOf(gid).prepare)) << "all it hears is a warning";
+  canceller.join();
+  EXPECT_TRUE(Listed(gid));
+  canceller = std::thread(break_off);
+  auto votes = Finisher()->LookUp({{.gid = gid}});
+  canceller.join();
+  EXPECT_EQ(votes.status().code(), Code::kUnavailable) << votes.status().ToString();
+
+  Sql("ALTER SYSTEM RESET synchronous_standby_names");
+  Sql("SELECT pg_reload_conf()");
+  ASSERT_TRUE(test_support::WaitUntil(
+      std::chrono::seconds(20), [] { return Scalar("SHOW synchronous_standby_names").empty(); }));
+  EXPECT_EQ(Vote(*Finisher(), gid).vote, Vote::kYes);
+}
+
+TEST_F(PostgresAppHeld, ABranchWhoseOwnerIsGoneIsNoYesAndCanBeEnded) {
+  Sql("CREATE ROLE passing LOGIN");
+  Sql("GRANT ALL ON t TO passing");
+  const Gid gid = NewGid();
+  {
+    Session session(Options());
+    ASSERT_TRUE(session.Run("SET ROLE passing"));
+    PrepareInsert(session, gid, 1);
+  }
+  Sql("REVOKE ALL ON t FROM passing");
+  Sql("DROP ROLE passing");
+  for (const ConnectOptions& options : {Modest(), Options()}) {
+    PrepareAnswer vote = Vote(*Finisher(options), gid);
+    EXPECT_EQ(vote.vote, Vote::kNo) << options.user;
+    EXPECT_EQ(vote.error.cause, Cause::kPermission) << vote.error;
+    EXPECT_NE(vote.error.detail.find("is gone"), std::string::npos) << vote.error;
+  }
+  EXPECT_EQ(Finisher(Modest())->Rollback(gid, "").finish, Finish::kRefused);
+  EXPECT_TRUE(Listed(gid));
+  FinishAnswer answer = Finisher()->Rollback(gid, "");
+  EXPECT_EQ(answer.finish, Finish::kDone) << answer;
+  EXPECT_FALSE(Listed(gid));
 }
 
 TEST_F(PostgresAppHeld, AbsenceIsTheApplicationsOwnDoing) {

@@ -59,6 +59,10 @@ TEST_F(PostgresStandby, AskedInsteadOfThePrimaryConcludesNothing) {
   ASSERT_FALSE(branches.ok()) << "an empty list would say that nothing is in doubt";
   EXPECT_EQ(branches.status().code(), Code::kUnavailable);
 
+  auto votes = Finisher(Standby())->LookUp({{.gid = gid}});
+  ASSERT_FALSE(votes.ok()) << "a NO would abort what the primary has prepared";
+  EXPECT_EQ(votes.status().code(), Code::kUnavailable);
+
   auto report = MakePostgres(Standby())->Probe();
   ASSERT_TRUE(report.ok()) << report.status().ToString();
   bool fatal = false;
@@ -76,6 +80,9 @@ TEST_F(PostgresStandby, AskedInsteadOfThePrimaryConcludesNothing) {
     auto trusted = Finisher(Standby())->Recover();
     ASSERT_TRUE(trusted.ok());
     EXPECT_TRUE(trusted->empty());
+    auto looked = Finisher(Standby())->LookUp({{.gid = gid}});
+    ASSERT_TRUE(looked.ok());
+    EXPECT_EQ(looked->at(0).vote, Vote::kNo);
   }
 #endif
   EXPECT_EQ(Finisher(Primary())->Commit(gid, evidence, JournalWord::kWill).finish, Finish::kDone);
