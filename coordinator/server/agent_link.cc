@@ -9,22 +9,23 @@
 namespace assent::coordinator {
 
 std::shared_ptr<AgentLink> AgentLink::Start(LinkId id, grpc::CallbackServerContext* context,
-                                            Driver& driver, const Clock& clock,
+                                            Driver& driver, uint64_t node_id, const Clock& clock,
                                             rpc::LinkMetrics& metrics,
                                             std::function<void(AgentLink*)> gone) {
   std::shared_ptr<AgentLink> link(
-      new AgentLink(id, context, driver, clock, metrics, std::move(gone)));
+      new AgentLink(id, context, driver, node_id, clock, metrics, std::move(gone)));
   link->self_ = link;
   link->StartRead(&link->incoming_);
   return link;
 }
 
 AgentLink::AgentLink(LinkId id, grpc::CallbackServerContext* context, Driver& driver,
-                     const Clock& clock, rpc::LinkMetrics& metrics,
+                     uint64_t node_id, const Clock& clock, rpc::LinkMetrics& metrics,
                      std::function<void(AgentLink*)> gone)
     : id_(id),
       peer_(context->peer()),
       driver_(driver),
+      node_id_(node_id),
       clock_(clock),
       metrics_(metrics),
       gone_(std::move(gone)),
@@ -70,7 +71,7 @@ void AgentLink::Answered(Answer<AgentWelcome> answer) {
     return;
   }
   welcomed_ = true;
-  outgoing_.push_back(ToProto(std::get<AgentWelcome>(answer)));
+  outgoing_.push_back(ToProto(std::get<AgentWelcome>(answer), node_id_));
   outgoing_.back().mutable_welcome()->set_version(std::string(Version()));
   Write();
   StartRead(&incoming_);

@@ -35,7 +35,7 @@ class AgentLink final : public AgentOutbox,
   // For a stream that has just come in; `context` is that of its call. `gone` is called last, when
   // the stream is over. `driver`, `clock` and `metrics` must outlive the stream.
   static std::shared_ptr<AgentLink> Start(LinkId id, grpc::CallbackServerContext* context,
-                                          Driver& driver, const Clock& clock,
+                                          Driver& driver, uint64_t node_id, const Clock& clock,
                                           rpc::LinkMetrics& metrics,
                                           std::function<void(AgentLink*)> gone);
 
@@ -50,8 +50,8 @@ class AgentLink final : public AgentOutbox,
   void CloseSilent() EXCLUDES(mutex_);
 
  private:
-  AgentLink(LinkId id, grpc::CallbackServerContext* context, Driver& driver, const Clock& clock,
-            rpc::LinkMetrics& metrics, std::function<void(AgentLink*)> gone);
+  AgentLink(LinkId id, grpc::CallbackServerContext* context, Driver& driver, uint64_t node_id,
+            const Clock& clock, rpc::LinkMetrics& metrics, std::function<void(AgentLink*)> gone);
 
   void OnReadDone(bool ok) override EXCLUDES(mutex_);
   void OnWriteDone(bool ok) override EXCLUDES(mutex_);
@@ -70,6 +70,7 @@ class AgentLink final : public AgentOutbox,
   const LinkId id_;
   const std::string peer_;
   Driver& driver_;
+  const uint64_t node_id_;
   const Clock& clock_;
   rpc::LinkMetrics& metrics_;
   const std::function<void(AgentLink*)> gone_;

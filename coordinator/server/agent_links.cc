@@ -10,8 +10,10 @@ constexpr int kLooks = 4;
 
 }  // namespace
 
-AgentLinks::AgentLinks(Driver& driver, const Clock& clock, LinkTimes times)
-    : driver_(driver), clock_(clock), times_(times), watcher_([this] { Watch(); }) {}
+AgentLinks::AgentLinks(Driver& driver, uint64_t node_id, const Clock& clock, LinkTimes times)
+    : driver_(driver), node_id_(node_id), clock_(clock), times_(times), watcher_([this] {
+        Watch();
+      }) {}
 
 AgentLinks::~AgentLinks() {
   {
@@ -24,7 +26,7 @@ AgentLinks::~AgentLinks() {
 
 grpc::ServerBidiReactor<v1::AgentMessage, v1::CoordinatorMessage>* AgentLinks::Connect(
     grpc::CallbackServerContext* context) {
-  auto link = AgentLink::Start(next_id_.fetch_add(1), context, driver_, clock_, metrics_,
+  auto link = AgentLink::Start(next_id_.fetch_add(1), context, driver_, node_id_, clock_, metrics_,
                                [this](AgentLink* gone) {
                                  MutexLock lock(mutex_);
                                  open_.erase(gone);

@@ -26,7 +26,7 @@ struct LinkTimes {
 class AgentLinks final : public v1::AgentLink::CallbackService {
  public:
   // All must outlive this object, and it the gRPC server.
-  AgentLinks(Driver& driver, const Clock& clock, LinkTimes times);
+  AgentLinks(Driver& driver, uint64_t node_id, const Clock& clock, LinkTimes times);
   ~AgentLinks() override;
 
   grpc::ServerBidiReactor<v1::AgentMessage, v1::CoordinatorMessage>* Connect(
@@ -38,6 +38,7 @@ class AgentLinks final : public v1::AgentLink::CallbackService {
   void Watch() EXCLUDES(mutex_);
 
   Driver& driver_;
+  const uint64_t node_id_;
   const Clock& clock_;
   const LinkTimes times_;
   std::atomic<LinkId> next_id_{1};

@@ -46,7 +46,8 @@ void Driver::On(LinkOpened& event) {
                               {"link", event.link},
                               {"peer", event.hello.peer},
                               {"resources", resources}});
-  event.reply(AgentWelcome{.group = *table_.group(), .leadership = {term_, Ready()}});
+  event.reply(AgentWelcome{
+      .group = *table_.group(), .leadership = {term_, Ready()}, .members = group_.members});
   if (AgentRegistry::Link* link = agents_.Find(event.link)) ResumeWith(*link);
 }
 

@@ -34,7 +34,12 @@ Refusal Driver::NotLeading() const {
                                std::to_string(leader->id) + " at " + leader->address));
 }
 
-void Driver::On(LogGroup& event) { group_ = std::move(event.group); }
+void Driver::On(LogGroup& event) {
+  const bool changed = group_.members != event.group.members;
+  group_ = std::move(event.group);
+  if (!changed) return;
+  for (auto& [id, link] : agents_.links()) link.gathered.members = group_.members;
+}
 
 // ---- Members ------------------------------------------------------------------------------------
 

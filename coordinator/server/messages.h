@@ -270,6 +270,7 @@ struct LeadershipNews {
 struct AgentWelcome {
   GroupStart group;
   LeadershipNews leadership;
+  std::vector<txlog::Member> members{};
 };
 
 // What an agent said, in one message or several.
@@ -328,6 +329,7 @@ struct InquiryReply {
 };
 struct AgentOutput {
   std::optional<LeadershipNews> leadership;
+  std::optional<std::vector<txlog::Member>> members;
   std::vector<RegisterAnswer> registered;
   std::vector<PrepareOrder> prepares;
   std::vector<FinishOrder> finishes;
@@ -335,7 +337,7 @@ struct AgentOutput {
   std::vector<Gid> forget;
 
   bool empty() const {
-    return !leadership && registered.empty() && prepares.empty() && finishes.empty() &&
+    return !leadership && !members && registered.empty() && prepares.empty() && finishes.empty() &&
            answers.empty() && forget.empty();
   }
 };

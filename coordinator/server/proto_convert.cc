@@ -300,7 +300,20 @@ AgentHello FromProto(const v1::Hello& hello, std::string peer) {
   return made;
 }
 
-v1::CoordinatorMessage ToProto(const AgentWelcome& welcome) {
+namespace {
+
+void FillMembers(const std::vector<txlog::Member>& members, v1::GroupMembers* to) {
+  to->Clear();  // The last of several.
+  for (const txlog::Member& member : members) {
+    v1::GroupMember* one = to->add_members();
+    one->set_id(member.id);
+    one->set_address(member.address);
+  }
+}
+
+}  // namespace
+
+v1::CoordinatorMessage ToProto(const AgentWelcome& welcome, uint64_t node_id) {
   v1::CoordinatorMessage message;
   v1::Welcome* to = message.mutable_welcome();
   to->set_cluster(welcome.group.cluster);
@@ -308,6 +321,8 @@ v1::CoordinatorMessage ToProto(const AgentWelcome& welcome) {
   to->set_group(welcome.group.group);
   to->set_group_incarnation(welcome.group.incarnation);
   FillLeadership(welcome.leadership, to->mutable_leadership());
+  to->set_node_id(node_id);
+  FillMembers(welcome.members, to->mutable_members());
   return message;
 }
 
@@ -443,6 +458,7 @@ std::vector<v1::CoordinatorMessage> ToProto(const std::vector<AgentOutput>& batc
   Packer packer;
   for (const AgentOutput& batch : batches) {
     if (batch.leadership) FillLeadership(*batch.leadership, packer.Next().mutable_leadership());
+    if (batch.members) FillMembers(*batch.members, packer.Next().mutable_members());
     for (const RegisterAnswer& one : batch.registered) Pack(one, packer.Next().add_registered());
     for (const PrepareOrder& one : batch.prepares) {
       v1::PrepareBranch* to = packer.Next().add_prepares();

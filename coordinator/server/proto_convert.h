@@ -47,7 +47,8 @@ Result<std::vector<Gid>> FromProto(const std::string& field,
                                    const google::protobuf::RepeatedPtrField<std::string>& gids);
 
 AgentHello FromProto(const v1::Hello& hello, std::string peer);
-v1::CoordinatorMessage ToProto(const AgentWelcome& welcome);
+// `node_id`: of the node that welcomes.
+v1::CoordinatorMessage ToProto(const AgentWelcome& welcome, uint64_t node_id);
 
 // What can be read; what can't is named in `problems`. A register with a malformed gtrid is
 // answered in `refused`, since it may be a service's own mistake.

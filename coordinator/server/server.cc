@@ -79,7 +79,7 @@ Server::Server(const Options& options, std::function<void(Status)> on_fatal)
               }),
       transactions_(driver_),
       admin_(driver_, options.node_id),
-      links_(driver_, clock_, {.silence_max = options.link_silence_max}) {
+      links_(driver_, options.node_id, clock_, {.silence_max = options.link_silence_max}) {
   driver_.OnServing([this](bool serving) { OnServing(serving); });
 }
 

@@ -72,15 +72,23 @@ std::string ResourceMetrics::WhyNot() const {
   return why_not_;
 }
 
-AgentMetrics::AgentMetrics(const std::vector<std::string>& resources,
-                           const std::vector<std::string>& coordinators, size_t sessions_max)
+AgentMetrics::AgentMetrics(const std::vector<std::string>& resources, size_t sessions_max)
     : sessions_max_(sessions_max) {
-  for (const std::string& target : coordinators) links_.try_emplace(target);
   for (const std::string& name : resources) {
     auto metrics = std::make_unique<ResourceMetrics>();
     metrics->SetWhyNot("resource " + name + " has not been looked at yet");
     resources_.emplace(name, std::move(metrics));
   }
+}
+
+void AgentMetrics::SetLinkUp(const std::string& coordinator, bool up) {
+  MutexLock lock(mutex_);
+  links_[coordinator] = up;
+}
+
+void AgentMetrics::DropLink(const std::string& coordinator) {
+  MutexLock lock(mutex_);
+  links_.erase(coordinator);
 }
 
 void AgentMetrics::SetJournal(const Journal::Counts& counts) {
@@ -96,8 +104,11 @@ void AgentMetrics::Expose(metrics::Page& page) const {
   page.Gauges("assent_agent_linked_to_leader",
               "1: a coordinator that leads is linked; without one no branch can be opened or end.")
       .Series({}, linked_to_leader);
-  auto links = page.Gauges("assent_agent_link_up", "1: this coordinator has welcomed the agent.");
-  for (const auto& [target, up] : links_) links.Series({{"coordinator", target}}, up);
+  {
+    auto links = page.Gauges("assent_agent_link_up", "1: this coordinator has welcomed the agent.");
+    MutexLock lock(mutex_);
+    for (const auto& [target, up] : links_) links.Series({{"coordinator", target}}, up ? 1 : 0);
+  }
   auto served = page.Gauges("assent_agent_resource_served", "1: new branches can be opened.");
   auto branches = page.Gauges("assent_agent_branches",
                               "Branches in the agent's hands; prepared: until they are finished.");

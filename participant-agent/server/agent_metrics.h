@@ -79,12 +79,13 @@ class ResourceMetrics {
 class AgentMetrics {
  public:
   // The names of the configuration, which are all that there will be.
-  AgentMetrics(const std::vector<std::string>& resources,
-               const std::vector<std::string>& coordinators, size_t sessions_max);
+  AgentMetrics(const std::vector<std::string>& resources, size_t sessions_max);
 
   ResourceMetrics& Of(const std::string& resource) { return *resources_.at(resource); }
-  // 1: this coordinator has welcomed the agent, and the link holds.
-  metrics::Gauge& LinkTo(const std::string& coordinator) { return links_.at(coordinator); }
+  // The driver thread. Up: this coordinator has welcomed the agent, and the link holds.
+  void SetLinkUp(const std::string& coordinator, bool up) EXCLUDES(mutex_);
+  // It is dialled no more, and shown no more.
+  void DropLink(const std::string& coordinator) EXCLUDES(mutex_);
 
   metrics::Gauge linked_to_leader;  // 0 or 1.
   // The driver thread: takes over what the journal has counted.
@@ -100,8 +101,9 @@ class AgentMetrics {
   void ExposeVerbs(metrics::Page& page) const;
 
   const size_t sessions_max_;
-  std::map<std::string, std::unique_ptr<ResourceMetrics>> resources_;  // The maps never change.
-  std::map<std::string, metrics::Gauge> links_;
+  std::map<std::string, std::unique_ptr<ResourceMetrics>> resources_;  // Never changes.
+  mutable Mutex mutex_;
+  std::map<std::string, bool> links_ GUARDED_BY(mutex_);
   metrics::Counter journal_forced_;
   metrics::Counter journal_wills_;
   metrics::Counter journal_dones_;

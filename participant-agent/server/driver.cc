@@ -28,14 +28,16 @@ Driver::Driver(const Options& options, Journal& journal, ManagerFactory factory,
       journal_(journal),
       factory_(std::move(factory)),
       inbox_(inbox),
-      metrics_(NamesOf(options.resources), options.coordinators, options.sessions_max),
+      metrics_(NamesOf(options.resources), options.sessions_max),
+      coordinators_(options.coordinators),
       repin_(options.repin),
       opened_(journal.agent_incarnation()) {}
 
 Driver::~Driver() = default;
 
-void Driver::SetLinks(std::vector<Link*> links) {
-  for (Link* link : links) peers_.push_back({.link = link});
+void Driver::SetLinks(Links& links) {
+  links_ = &links;
+  for (const std::string& target : options_.coordinators) Dial(target);
 }
 
 void Driver::Run() {
@@ -62,6 +64,7 @@ void Driver::Round(std::vector<Event> events) {
   const MonotonicTime now = std::chrono::steady_clock::now();
   FireTimers(now);
   if (hello_due_.has_value() && now >= *hello_due_) SayHello();
+  if (now >= settle_at_) Redial(coordinators_.Settle());
   for (Peer& peer : peers_) peer.link->CheckSilence(now);
   FlushLooks();
   FlushLinks();
@@ -70,7 +73,9 @@ void Driver::Round(std::vector<Event> events) {
 
 void Driver::PublishGauges() {
   metrics_.linked_to_leader.Set(Leader() != nullptr ? 1 : 0);
-  for (const Peer& peer : peers_) metrics_.LinkTo(peer.link->target()).Set(peer.accepted ? 1 : 0);
+  for (const Peer& peer : peers_) {
+    if (!peer.left) metrics_.SetLinkUp(peer.link->target(), peer.accepted);
+  }
   metrics_.SetJournal(journal_.counts());
   for (const ResourceOptions& options : options_.resources) {
     const std::optional<CallError> error = WhyNotServed(options.name);

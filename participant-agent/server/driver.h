@@ -15,6 +15,7 @@
 #include "adapters/resource_manager.h"
 #include "base/clock.h"
 #include "participant-agent/core/branch.h"
+#include "participant-agent/core/coordinator_list.h"
 #include "participant-agent/core/opened_gids.h"
 #include "participant-agent/core/recovery_scan.h"
 #include "participant-agent/core/work_sequence.h"
@@ -22,7 +23,7 @@
 #include "participant-agent/server/agent_metrics.h"
 #include "participant-agent/server/events.h"
 #include "participant-agent/server/finish_pool.h"
-#include "participant-agent/server/link.h"
+#include "participant-agent/server/links.h"
 #include "participant-agent/server/looker.h"
 #include "participant-agent/server/options.h"
 #include "participant-agent/server/resource_watcher.h"
@@ -36,12 +37,12 @@ using ManagerFactory = std::function<std::unique_ptr<adapters::ResourceManager>(
 
 class Driver {
  public:
-  // `links` are told what to say by the driver and must outlive it, as all other arguments.
+  // All arguments must outlive it, also those of SetLinks.
   Driver(const Options& options, Journal& journal, ManagerFactory factory, EventInbox& inbox);
   ~Driver();
 
-  // Before Run. The links' hello is set by Run.
-  void SetLinks(std::vector<Link*> links);
+  // Before Run: dials the coordinators of the options. Their hello is set by Run.
+  void SetLinks(Links& links);
 
   // Until the inbox is closed. Then interrupts work, closes all sessions (unprepared branches roll
   // back) and refuses the calls that wait.
@@ -121,6 +122,7 @@ class Driver {
 
   struct Peer {
     Link* link = nullptr;
+    bool left = false;  // For good.
     bool accepted = false;
     bool leader = false;
     uint64_t term = 0;
@@ -217,6 +219,8 @@ class Driver {
   void On(ResourceUnreachable& event);
   void On(ResourceListed& event);
   bool CheckPin(Peer& peer, const v1::Welcome& welcome);
+  void Dial(const std::string& target);
+  void Redial(const CoordinatorList::Change& change);
   void SetLeadership(Peer& peer, const v1::Leadership& leadership);
   void LeaderCame(Peer& peer);
   void Prepare(Peer& peer, const v1::PrepareBranch& prepare);
@@ -241,7 +245,12 @@ class Driver {
   const ManagerFactory factory_;
   EventInbox& inbox_;
   AgentMetrics metrics_;  // Outlives the sessions that resources_ owns.
-  std::vector<Peer> peers_;
+  Links* links_ = nullptr;
+  CoordinatorList coordinators_;
+  // So long configured coordinators may take to welcome, before members are dialled beside them.
+  MonotonicTime settle_at_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  std::deque<Peer> peers_;
+  v1::Hello hello_;  // The last that was said.
   // A hello is owed, and waits until then at most for the databases to be probed.
   std::optional<MonotonicTime> hello_due_;
   bool repin_;         // An operator allowed one change of cluster.

@@ -16,6 +16,14 @@ namespace {
 // How long a hello waits for databases to be probed, so that most agents say all at once.
 constexpr auto kProbePatience = std::chrono::seconds(2);
 
+std::vector<CoordinatorList::Member> FromProto(const v1::GroupMembers& members) {
+  std::vector<CoordinatorList::Member> all;
+  for (const v1::GroupMember& member : members.members()) {
+    all.push_back({.id = member.id(), .address = member.address()});
+  }
+  return all;
+}
+
 }  // namespace
 
 Driver::Peer* Driver::PeerOf(const Link* link) {
@@ -23,6 +31,32 @@ Driver::Peer* Driver::PeerOf(const Link* link) {
     if (peer.link == link) return &peer;
   }
   return nullptr;
+}
+
+void Driver::Dial(const std::string& target) {
+  peers_.push_back({.link = links_->Dial(target)});
+  metrics_.SetLinkUp(target, false);
+}
+
+// A link that was left stays, silent, until the agent ends: its last events may still come.
+void Driver::Redial(const CoordinatorList::Change& change) {
+  for (const std::string& target : change.leave) {
+    for (Peer& peer : peers_) {
+      if (peer.left || peer.link->target() != target) continue;
+      LogInfo("coordinator_left", {{"coordinator", target}});
+      peer.left = true;
+      peer.accepted = false;
+      peer.leader = false;
+      peer.out.Clear();
+      peer.link->Stop();
+    }
+    metrics_.DropLink(target);
+  }
+  for (const std::string& target : change.dial) {
+    LogInfo("coordinator_learned", {{"coordinator", target}});
+    Dial(target);
+    peers_.back().link->SetHello(hello_);
+  }
 }
 
 Driver::Peer* Driver::Leader() {
@@ -35,7 +69,8 @@ Driver::Peer* Driver::Leader() {
 
 void Driver::SayHello() {
   hello_due_.reset();
-  v1::Hello hello;
+  v1::Hello& hello = hello_;
+  hello.Clear();
   hello.set_agent_id(options_.agent_id);
   hello.set_agent_incarnation(journal_.agent_incarnation());
   hello.set_version(std::string(Version()));
@@ -106,6 +141,7 @@ bool Driver::CheckPin(Peer& peer, const v1::Welcome& welcome) {
 
 void Driver::On(LinkWelcomed& event) {
   Peer& peer = *PeerOf(event.link);
+  if (peer.left) return;
   peer.out.Clear();
   peer.accepted = CheckPin(peer, event.welcome);
   if (!peer.accepted) {
@@ -118,14 +154,18 @@ void Driver::On(LinkWelcomed& event) {
   peer.leader = false;  // What it missed is said again, also to the same leader.
   SetLeadership(peer, event.welcome.leadership());
   if (resources_.empty()) StartResources();
+  Redial(coordinators_.Welcomed(peer.link->target(), event.welcome.node_id(),
+                                FromProto(event.welcome.members())));
 }
 
 void Driver::On(LinkDown& event) {
   Peer& peer = *PeerOf(event.link);
+  if (peer.left) return;
   if (peer.accepted) LogInfo("link_down", {{"coordinator", peer.link->target()}});
   peer.accepted = false;
   peer.leader = false;
   peer.out.Clear();
+  Redial(coordinators_.Down(peer.link->target()));
 }
 
 void Driver::SetLeadership(Peer& peer, const v1::Leadership& leadership) {
@@ -175,6 +215,9 @@ void Driver::On(LinkSaid& event) {
   }
   for (const v1::InquiryAnswer& answer : said.answers()) Answered(answer);
   for (const std::string& gid : said.forget()) Forget(gid);
+  if (said.has_members()) {
+    Redial(coordinators_.Told(peer.link->target(), FromProto(said.members())));
+  }
 }
 
 Driver::Resource* Driver::ResourceOf(const std::string& gid_text, Gid* gid) {

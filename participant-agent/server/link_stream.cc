@@ -17,7 +17,7 @@ size_t Items(const v1::AgentMessage& message) {
 bool IsHeartbeat(const v1::CoordinatorMessage& message) {
   return message.registered_size() == 0 && message.prepares_size() == 0 &&
          message.finishes_size() == 0 && message.answers_size() == 0 &&
-         message.forget_size() == 0 && !message.has_leadership();
+         message.forget_size() == 0 && !message.has_leadership() && !message.has_members();
 }
 
 // Cuts a message into ones that any coordinator takes: one that is too large ends the link, and it

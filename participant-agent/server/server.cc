@@ -38,14 +38,8 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, ManagerFac
   server->grpc_ = *std::move(grpc_server);
   server->port_ = listeners.front().port;
 
-  std::vector<Link*> links;
-  for (const std::string& target : options.coordinators) {
-    links.push_back(
-        server->links_
-            .emplace_back(std::make_unique<Link>(target, *channel_credentials, server->inbox_))
-            .get());
-  }
-  server->driver_->SetLinks(std::move(links));
+  server->links_ = std::make_unique<Links>(*channel_credentials, server->inbox_);
+  server->driver_->SetLinks(*server->links_);
   if (Status pages = server->OpenPages(); !pages.ok()) return pages;
   server->driver_thread_ = std::thread([driver = server->driver_.get()] { driver->Run(); });
   return server;
@@ -60,7 +54,7 @@ Status Server::OpenPages() {
     page.Gauges("assent_queue_depth", "What waits in a queue of this process.")
         .Series({{"queue", "driver"}}, static_cast<double>(inbox_.size()));
     std::vector<const rpc::LinkMetrics*> links;
-    for (const auto& link : links_) links.push_back(&link->metrics());
+    for (const Link* link : links_->All()) links.push_back(&link->metrics());
     rpc::LinkMetrics::Expose(rpc::LinkMetrics::End::kAgent, links, page);
     return {.content_type = metrics::kTextFormat, .body = page.Text()};
   };
@@ -77,8 +71,10 @@ Server::~Server() {
   if (grpc_ != nullptr) rpc::SetServing(*grpc_, false);
   inbox_.Close();
   if (driver_thread_.joinable()) driver_thread_.join();
-  for (auto& link : links_) link->Stop();
-  links_.clear();
+  if (links_ != nullptr) {
+    for (Link* link : links_->All()) link->Stop();
+    links_.reset();
+  }
   if (grpc_ != nullptr) {
     grpc_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
     grpc_->Wait();

@@ -5,12 +5,12 @@
 
 #include <memory>
 #include <thread>
-#include <vector>
 
 #include "base/http/http_server.h"
 #include "base/rpc/keep_awake.h"
 #include "participant-agent/server/branch_service.h"
 #include "participant-agent/server/driver.h"
+#include "participant-agent/server/links.h"
 
 namespace assent::agent {
 
@@ -36,7 +36,7 @@ class Server {
   const Options options_;
   std::unique_ptr<Journal> journal_;
   EventInbox inbox_{kInboxMax};
-  std::vector<std::unique_ptr<Link>> links_;
+  std::unique_ptr<Links> links_;
   std::unique_ptr<Driver> driver_;
   BranchServiceImpl service_{inbox_};
   rpc::KeepAwake keep_awake_;

@@ -188,6 +188,11 @@ uint64_t FakeCoordinator::agent_incarnation() {
   return agent_incarnation_;
 }
 
+size_t FakeCoordinator::agents() {
+  MutexLock lock(mutex_);
+  return peers_.size();
+}
+
 void FakeCoordinator::Disregard() {
   MutexLock lock(mutex_);
   votes_.clear();

@@ -69,6 +69,8 @@ class FakeCoordinator final : public v1::AgentLink::Service {
   size_t verdicts_waiting() EXCLUDES(mutex_);
   // Messages heard so far, heartbeats included.
   int messages_heard() EXCLUDES(mutex_);
+  // Streams that exist.
+  size_t agents() EXCLUDES(mutex_);
   // Waits until an agent with this many resources has been welcomed.
   bool WaitServed(int resources) EXCLUDES(mutex_);
 

@@ -25,7 +25,7 @@ using ::testing::HasSubstr;
 class MeasuredManagerTest : public ::testing::Test {
  protected:
   MeasuredManagerTest()
-      : metrics_({"orders_pg"}, {}, 8),
+      : metrics_({"orders_pg"}, 8),
         manager_(Measured(database_.MakeManager("test", "orders_pg"), metrics_.Of("orders_pg"))) {}
 
   Gid NextGid() {

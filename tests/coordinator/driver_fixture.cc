@@ -21,6 +21,7 @@ size_t Count(const std::vector<FinishOrder>& orders, const Gid& gid, bool commit
 void FakeAgent::Send(AgentOutput batch) {
   ++batches;
   if (batch.leadership) told.leadership = batch.leadership;
+  if (batch.members) told.members = batch.members;
   MoveAll(batch.registered, told.registered);
   MoveAll(batch.prepares, told.prepares);
   MoveAll(batch.finishes, told.finishes);

@@ -48,6 +48,21 @@ TEST_F(GroupTest, AFollowerSaysWhereTheLeaderIs) {
   EXPECT_EQ(Get(gtrid).refusal().leader, "b:7400");
 }
 
+TEST_F(GroupTest, AgentsHearTheMembersAndWhenTheyChange) {
+  Boot();
+  Know(log_.term(), 1);
+  auto agent = Connect("agent-pg", {"pg"}, 1);
+  const auto& welcome = std::get<AgentWelcome>(*agent->welcome);
+  ASSERT_EQ(welcome.members.size(), 2u);
+  EXPECT_EQ(welcome.members[1].address, "b:7400");
+  Know(log_.term(), 2);
+  EXPECT_FALSE(agent->told.members.has_value()) << "who leads is told otherwise";
+  driver_->OnGroup({.term = log_.term(), .leader = 1, .members = {{1, "a:7401", "a:7400"}}});
+  Pump();
+  ASSERT_TRUE(agent->told.members.has_value());
+  EXPECT_EQ(agent->told.members->size(), 1u);
+}
+
 TEST_F(GroupTest, WithoutALeaderThereIsNoHint) {
   Boot();
   log_.Lose(log_.term() + 1);

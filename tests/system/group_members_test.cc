@@ -63,28 +63,16 @@ class GrowingGroup : public GroupMembers {
   static void SetUpTestSuite() {
     StartHouse({.coordinators = 1, .can_grow = true, .coordinator_settings = kSmallLog});
   }
-
-  // Agents are told of all coordinators by their config; the environment wins over it.
-  static void TellAgents() {
-    std::string all;
-    for (const std::string& one : House().endpoints()) all += (all.empty() ? "" : ",") + one;
-    for (test_support::AgentProcess* agent :
-         {&House().postgres_agent(), &House().mariadb_agent()}) {
-      EXPECT_TRUE(agent->Terminate().ok());
-      Status started = agent->Start({{"ASSENT_COORDINATORS", all}});
-      ASSERT_TRUE(started.ok()) << started.ToString();
-    }
-  }
 };
 
+// The agents' configuration names the first alone: of the others they hear from the group.
 TEST_F(GrowingGroup, GrowsFromOneToThreeAndShrinksAgainUnderLoad) {
   AssentdProcess* first = House().coordinators().front().get();
   auto second = House().AddJoining(2, *first);
   ASSERT_TRUE(second.ok()) << second.status().ToString();
   auto third = House().AddJoining(3, *first);
   ASSERT_TRUE(third.ok()) << third.status().ToString();
-  // Clients and agents are told before the group grows; nobody answers there yet.
-  TellAgents();
+  // Clients are told before the group grows; nobody answers there yet.
   StartLoad();
   CommitPastASnapshot();
   EXPECT_TRUE(first->Terminate().ok());

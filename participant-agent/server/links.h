@@ -1,0 +1,44 @@
+// All links of an agent, for whoever makes, reads or ends them.
+#pragma once
+
+#include <grpcpp/security/credentials.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "participant-agent/server/link.h"
+
+namespace assent::agent {
+
+// Thread-safe. A link lives as long as this object, also when it was left: events of it may still
+// be on their way.
+class Links {
+ public:
+  // `driver` must outlive this object.
+  Links(std::shared_ptr<grpc::ChannelCredentials> credentials, EventInbox& driver)
+      : credentials_(std::move(credentials)), driver_(driver) {}
+
+  Link* Dial(const std::string& target) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    links_.push_back(std::make_unique<Link>(target, credentials_, driver_));
+    return links_.back().get();
+  }
+
+  // In the order of dialling.
+  std::vector<Link*> All() const EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    std::vector<Link*> all;
+    for (const auto& link : links_) all.push_back(link.get());
+    return all;
+  }
+
+ private:
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  EventInbox& driver_;
+  mutable Mutex mutex_;
+  std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
+};
+
+}  // namespace assent::agent
