@@ -46,7 +46,8 @@ std::optional<Refusal> Driver::RefuseBegin(const BeginCall& call) {
     if (auto refusal = RefuseBranch(asked)) return refusal;
   }
   if (call.client_key.empty()) return std::nullopt;
-  if (auto it = live_keys_.find(call.client_key); it != live_keys_.end()) {
+  if (auto it = live_keys_.find(call.client_key);
+      it != live_keys_.end() && !MutantOn(Mutant::kKeyTwice)) {
     return Refusal{
         AlreadyExists("client_key '" + call.client_key + "' is in use by the live transaction " +
                       ToString(it->second) + ": end that one, or wait for its deadline"),

@@ -68,11 +68,43 @@ void AgentLink::Say(coordinator::AgentInput input) {
 void AgentLink::Send(coordinator::AgentOutput batch) {
   node_.Effect([self = shared_from_this(), batch = std::move(batch)] {
     if (self->broken_) return;
-    for (const coordinator::RegisterAnswer& answer : batch.registered) {
-      if (answer.gid) self->world_.checker.OnRegistered(*answer.gid);
-    }
+    self->Judge(batch);
     self->Carry(false, [self, batch] { self->agent_.OnSaid(self, batch); });
   });
+}
+
+void AgentLink::Judge(const coordinator::AgentOutput& batch) {
+  using coordinator::AgentAnswer;
+  SystemChecker& checker = world_.checker;
+  for (const coordinator::RegisterAnswer& answer : batch.registered) {
+    if (!answer.gid) continue;
+    checker.OnRegistered(*answer.gid, {agent_place_, agent_life_, answer.request});
+  }
+  for (const coordinator::FinishOrder& order : batch.finishes) {
+    checker.OnEndSaid(node_.id(), node_.views(), order.gid.gtrid);
+    const auto decided = node_.DecidedAt(order.gid.gtrid);
+    const bool apps = order.app_held && order.app_held->finisher == coordinator::Finisher::kApp;
+    if (order.commit && apps && decided &&
+        node_.clock().Now() - *decided < world_.limits.finish_grace) {
+      checker.Wrong("5: its application has no time to commit " + Short(order.gid));
+    }
+  }
+  for (const coordinator::InquiryReply& reply : batch.answers) {
+    switch (reply.answer) {
+      case AgentAnswer::kCommit:
+      case AgentAnswer::kAbort:
+      case AgentAnswer::kHazard:
+      case AgentAnswer::kLeftToApp:
+        checker.OnEndSaid(node_.id(), node_.views(), reply.gid.gtrid);
+        break;
+      case AgentAnswer::kPending:
+        checker.OnPendingSaid(node_.id(), node_.views(), reply.gid.gtrid);
+        break;
+      case AgentAnswer::kRetry:
+      case AgentAnswer::kForeign:
+        break;
+    }
+  }
 }
 
 void AgentLink::Close(Status) {

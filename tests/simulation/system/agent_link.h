@@ -34,6 +34,8 @@ class AgentLink final : public coordinator::AgentOutbox,
  private:
   // In order behind what goes the same way already.
   void Carry(bool to_node, std::function<void()> arrive);
+  // What the node says is on its way.
+  void Judge(const coordinator::AgentOutput& batch);
   bool AgentLives() const;
   bool NodeLives() const { return node_.life() == node_life_ && node_life_ != 0; }
   void HeartBeat();

@@ -16,7 +16,7 @@ class SimCodec final : public coordinator::Codec {
   std::string Encode(const coordinator::Record& record) const override {
     records_.push_back(record);
     const size_t number = records_.size() - 1;
-    return "r" + std::to_string(number) + ":" + std::string(number * 37 % 160, '.');
+    return "r" + std::to_string(number) + ":" + std::string(number * 37 % padding_max, '.');
   }
   Result<coordinator::Record> Decode(std::string_view bytes) const override {
     const size_t number = Number(bytes, 'r');
@@ -33,6 +33,9 @@ class SimCodec final : public coordinator::Codec {
     if (number >= states_.size()) return DataLoss("no state: " + std::string(bytes));
     return states_[number];
   }
+
+  // Of records, in bytes; not 0.
+  size_t padding_max = 160;
 
  private:
   static size_t Number(std::string_view bytes, char kind) {

@@ -89,12 +89,7 @@ void Operator::Step() {
   }
   if (!restless_ || !world_.timeline.Chance(150)) return;
   if (world_.timeline.Chance(500)) {
-    ++changes_;
-    leader->ToDriver([](coordinator::Driver& driver) {
-      coordinator::TransferCall call{.to = 0, .drain = std::chrono::milliseconds(200)};
-      call.reply = [](auto) {};
-      driver.Post(std::move(call));
-    });
+    PassLead(*leader, 0, 200 * kMilli);
     busy_until_ = world_.timeline.now() + kSecond;
     return;
   }
@@ -106,6 +101,15 @@ void Operator::Step() {
   }
   joining_ = next_id_++;
   add_(joining_);
+}
+
+void Operator::PassLead(SimNode& from, uint64_t to, Micros drain) {
+  ++changes_;
+  from.ToDriver([to, drain](coordinator::Driver& driver) {
+    coordinator::TransferCall call{.to = to, .drain = std::chrono::microseconds(drain)};
+    call.reply = [](auto) {};
+    driver.Post(std::move(call));
+  });
 }
 
 void Operator::Change(Kind kind, uint64_t id) {

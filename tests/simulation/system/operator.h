@@ -30,6 +30,8 @@ class Operator {
   bool content();
   // Whether the data of one more voter may be lost, so that a majority stays.
   bool MayLose(uint64_t id);
+  // To node `to`, or to anybody if 0.
+  void PassLead(SimNode& from, uint64_t to, Micros drain);
   size_t changes() const { return changes_; }
 
  private:

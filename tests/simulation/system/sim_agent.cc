@@ -349,6 +349,7 @@ void SimAgent::Answered(const coordinator::InquiryReply& answer) {
       return;
     case AgentAnswer::kPending:
       life_->scan.Answered(gid, agent::LastAnswer::kPending, clock_.Now());
+      life_->heard_pending.insert(gid);
       Deliver(gid, agent::StillUndecided{});
       return;
     case AgentAnswer::kLeftToApp:

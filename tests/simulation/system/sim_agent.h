@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,7 @@ class SimAgent {
     std::map<uint64_t, Peer> peers;
     std::map<Gid, Branch> branches;
     std::map<uint64_t, OpenCall> registering;
+    std::set<Gid> heard_pending;
     uint64_t next_request = 1;
     coordinator::Term term = 0;
     agent::OpenedGids opened;

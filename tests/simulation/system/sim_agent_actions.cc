@@ -73,7 +73,11 @@ void SimAgent::Do(const Gid& gid, Branch& branch, const agent::AnswerVote& actio
   }
 }
 
-void SimAgent::Do(const Gid& gid, Branch&, const agent::SendLost&) {
+void SimAgent::Do(const Gid& gid, Branch& branch, const agent::SendLost&) {
+  // Most likely its application has carried the decision out.
+  if (branch.core.app_finishes() && !life_->heard_pending.contains(gid)) {
+    world_.checker.Wrong("5: an application's own branch is reported lost, unasked: " + Short(gid));
+  }
   if (coordinator::AgentInput* out = Out()) out->lost.push_back({.gid = gid, .failure = {}});
 }
 

@@ -1,6 +1,8 @@
 #include "tests/simulation/system/sim_client.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 namespace assent::simulation {
@@ -21,6 +23,10 @@ uint64_t SimClient::AnyNode() {
   auto it = nodes_.begin();
   std::advance(it, world_.timeline.Draw(nodes_.size()));
   return it->first;
+}
+
+uint64_t SimClient::AnotherNode() {
+  return world_.deposed != 0 && world_.timeline.Chance(500) ? world_.deposed : AnyNode();
 }
 
 void SimClient::TakeHint(const Refusal& refusal) {
@@ -45,11 +51,7 @@ void SimClient::Ask(uint64_t node, Call call, std::function<void(const Answer<T>
     Call one = call;
     one.reply = [this, node, call, answered](Answer<T> answer) {
       auto leave = [this, node, call, answered, answer = std::move(answer)] {
-        if constexpr (std::is_same_v<T, coordinator::BeginAnswer>) {
-          Observe(node, answer);
-        } else if constexpr (!std::is_same_v<T, coordinator::ReportAnswer>) {
-          Observe(node, call.gtrid, answer);
-        }
+        if constexpr (!std::is_same_v<T, coordinator::ReportAnswer>) Observe(node, call, answer);
         world_.network.Send(node, place_, [answered, answer] { answered(&answer); });
       };
       nodes_.at(node)->Effect(std::move(leave));
@@ -61,18 +63,23 @@ void SimClient::Ask(uint64_t node, Call call, std::function<void(const Answer<T>
   world_.timeline.After(patience, [answered] { answered(nullptr); });
 }
 
-void SimClient::Observe(uint64_t, const Answer<coordinator::BeginAnswer>& answer) {
+void SimClient::Observe(uint64_t, const coordinator::BeginCall& call,
+                        const Answer<coordinator::BeginAnswer>& answer) {
   const auto* begun = std::get_if<coordinator::BeginAnswer>(&answer);
-  if (begun == nullptr || begun->committed_before) return;
+  if (begun == nullptr) return;
+  if (begun->committed_before) {
+    return world_.checker.OnKeyCommitted(call.client_key, begun->gtrid);
+  }
   world_.checker.OnBegun(begun->gtrid);
   for (const coordinator::BegunBranch& branch : begun->branches) {
-    if (branch.gid) world_.checker.OnRegistered(*branch.gid);
+    if (branch.gid) world_.checker.OnRegistered(*branch.gid, {});
   }
 }
 
-template <typename T>
-void SimClient::Observe(uint64_t node, const Gtrid& gtrid, const Answer<T>& answer) {
+template <typename Call, typename T>
+void SimClient::Observe(uint64_t node, const Call& call, const Answer<T>& answer) {
   ++told_;
+  const Gtrid& gtrid = call.gtrid;
   if (const auto* refusal = std::get_if<Refusal>(&answer)) {
     if (refusal->status.code() == Code::kNotFound) world_.checker.OnNeverIssued(node, gtrid);
     return;
@@ -83,7 +90,20 @@ void SimClient::Observe(uint64_t node, const Gtrid& gtrid, const Answer<T>& answ
     return "node " + std::to_string(node) + ": tells outcome " +
            std::to_string(static_cast<int>(*outcome)) + " of " + Short(gtrid);
   });
+  const LeadViews& views = nodes_.at(node)->views();
+  if (*outcome == Outcome::kUnknown) {
+    world_.checker.OnPendingSaid(node, views, gtrid);
+  } else {
+    world_.checker.OnEndSaid(node, views, gtrid);
+  }
   world_.checker.OnTold(node, gtrid, *outcome);
+  if constexpr (std::is_same_v<T, coordinator::CommitAnswer>) {
+    const auto& told = std::get<T>(answer);
+    if (*outcome != Outcome::kCommitted || told.heuristic) return;
+    std::set<Gid> pending;
+    for (const coordinator::PendingBranch& branch : told.pending) pending.insert(branch.gid);
+    world_.checker.OnPendingTold(node, gtrid, pending);
+  }
 }
 
 // ---- One after another --------------------------------------------------------------------------
@@ -121,7 +141,9 @@ void SimClient::Plan() {
   if (calm_) return;
   now_.rolls_back = timeline.Chance(100);
   if (timeline.Chance(300)) {
-    now_.key = "k" + std::to_string(place_) + "." + std::to_string(now_.number);
+    const bool shared = timeline.Chance(world_.habits.shared_keys);
+    now_.key = shared ? "s" + std::to_string(timeline.now() / (3 * kSecond))
+                      : "k" + std::to_string(place_) + "." + std::to_string(now_.number);
   }
 }
 
@@ -144,19 +166,21 @@ void SimClient::Begin() {
   Ask<coordinator::BeginAnswer>(leader_, std::move(call), [this](const auto* answer) {
     const auto* begun = answer == nullptr ? nullptr : std::get_if<coordinator::BeginAnswer>(answer);
     if (begun == nullptr) {
-      if (answer != nullptr)
-        TakeHint(std::get<Refusal>(*answer));
-      else
+      const auto* refusal = answer == nullptr ? nullptr : &std::get<Refusal>(*answer);
+      if (refusal == nullptr) {
         leader_ = AnyNode();
+      } else if (refusal->reason == coordinator::Reason::kKeyInUse) {
+        if (world_.timeline.Chance(300)) return Over(false);
+      } else {
+        TakeHint(*refusal);
+      }
       if (++now_.tries > kTriesMax && !calm_) return Over(false);
       return Later(world_.timeline.Between(20 * kMilli, 200 * kMilli), [this] { Begin(); });
     }
-    if (begun->committed_before) {
-      world_.checker.OnKeyCommitted(now_.key, begun->gtrid);
-      return Over(true);
-    }
+    if (begun->committed_before) return Over(true);
     now_.gtrid = begun->gtrid;
     now_.tries = 0;
+    if (world_.timeline.Chance(world_.habits.asks_around)) AskAgain(now_.gtrid, AnotherNode(), 1);
     history_.push_back(now_.gtrid);
     for (size_t i = 0; i < begun->branches.size(); ++i) {
       now_.branches[i].gid = begun->branches[i].gid;
@@ -164,92 +188,6 @@ void SimClient::Begin() {
     }
     Work(0);
   });
-}
-
-// ---- Work ---------------------------------------------------------------------------------------
-
-void SimClient::Work(size_t i) {
-  if (i == now_.branches.size()) return EndIt();
-  Open(i);
-}
-
-void SimClient::Open(size_t i) {
-  Branch& branch = now_.branches[i];
-  ++branch.attempts;
-  const bool again = branch.held && branch.gid && branch.attempts > 1;
-  if (branch.held && branch.gid && !again) return Held(i);  // Registered by Begin.
-  SimAgent::OpenCall call{.gtrid = now_.gtrid, .writes = branch.writes, .prepares = branch.early};
-  if (branch.held) {
-    call.app_held = NewsOf(branch);
-    if (again) call.again = branch.gid;
-  } else {
-    call.gid = branch.gid;
-    call.holder = branch.holder;
-  }
-  auto waiting = std::make_shared<bool>(true);
-  auto answered = [this, i, waiting, number = now_.number](const OpenReply* reply) {
-    if (!std::exchange(*waiting, false) || now_.number != number) return;
-    if (reply == nullptr || !reply->gid) return Rollback();
-    Branch& same = now_.branches[i];
-    same.gid = reply->gid;
-    same.ticket = reply->ticket;
-    if (same.held) return Held(i);
-    Work(i + 1);
-  };
-  SimAgent* agent = branch.agent;
-  call.done = [this, agent, answered](const OpenReply& reply) {
-    world_.network.Send(agent->place(), place_, [answered, reply] { answered(&reply); });
-  };
-  const auto send = [this, agent, call] {
-    world_.network.Send(place_, agent->place(), [agent, call] { agent->Open(call); });
-  };
-  send();
-  // A repeat that was held up on its way: perhaps until nobody remembers the transaction.
-  if (call.gid && world_.timeline.Chance(100)) {
-    world_.timeline.After(world_.timeline.Between(kMilli, 10 * kSecond), send);
-  }
-  world_.timeline.After(3 * kSecond, [answered] { answered(nullptr); });
-}
-
-// On a session of its own: the work, and PREPARE.
-void SimClient::Held(size_t i) {
-  Later(world_.timeline.Between(100, 5 * kMilli), [this, i] {
-    Branch& branch = now_.branches[i];
-    SimDatabase& database = branch.agent->database();
-    const auto session = database.Begin(true);
-    if (!session) return Rollback();
-    Later(world_.timeline.Between(100, 5 * kMilli), [this, i, &database, session = *session] {
-      const auto answer = database.Prepare(session, *now_.branches[i].gid);
-      const bool unclear = answer.session_lost || world_.timeline.Chance(world_.answers_lost);
-      if (unclear || world_.timeline.Chance(400)) return AskVote(i);
-      if (answer.vote != agent::Vote::kYes) return Rollback();
-      Later(world_.timeline.Between(50, 2 * kMilli), [this, i] { Work(i + 1); });
-    });
-  });
-}
-
-void SimClient::AskVote(size_t i) {
-  auto waiting = std::make_shared<bool>(true);
-  auto answered = [this, i, waiting,
-                   number = now_.number](std::optional<coordinator::Ticket> ticket) {
-    if (!std::exchange(*waiting, false) || now_.number != number) return;
-    Branch& branch = now_.branches[i];
-    branch.ticket = std::move(ticket);
-    if (branch.ticket && (calm_ || branch.attempts > 2 || !world_.timeline.Chance(150))) {
-      return Work(i + 1);
-    }
-    // It may be one that tries again all the same, and forgets nothing.
-    if (branch.ticket) now_.void_tickets.push_back(*std::exchange(branch.ticket, std::nullopt));
-    if (branch.attempts < 3) return Open(i);  // A new attempt.
-    Rollback();
-  };
-  SimAgent* agent = now_.branches[i].agent;
-  world_.network.Send(place_, agent->place(), [this, agent, gid = *now_.branches[i].gid, answered] {
-    agent->Vote(gid, [this, agent, answered](std::optional<coordinator::Ticket> ticket) {
-      world_.network.Send(agent->place(), place_, [answered, ticket] { answered(ticket); });
-    });
-  });
-  world_.timeline.After(2 * kSecond, [answered] { answered({}); });
 }
 
 // ---- The end of one -----------------------------------------------------------------------------
@@ -260,6 +198,7 @@ void SimClient::EndIt() {
   for (const Branch& branch : now_.branches) {
     if (branch.writes) world_.checker.OnWorked(*branch.gid);
   }
+  now_.committing = true;
   Commit();
 }
 
@@ -282,6 +221,8 @@ void SimClient::Commit() {
     coordinator::RollbackCall other{.gtrid = now_.gtrid};
     Ask<coordinator::RollbackAnswer>(leader_, std::move(other), [](const auto*) {});
   }
+  if (world_.timeline.Chance(world_.habits.asks_around)) AskAgain(now_.gtrid, AnotherNode(), 2);
+  ReportOthers(/*unseen_only=*/true);
   Ask<coordinator::CommitAnswer>(
       leader_, std::move(call),
       [this](const auto* answer) {
@@ -306,6 +247,19 @@ void SimClient::Commit() {
       2 * kSecond);
 }
 
+// A report of what is not its own to end says nothing.
+void SimClient::ReportOthers(bool unseen_only) {
+  std::vector<Gid> gids;
+  for (const Branch& branch : now_.branches) {
+    if (unseen_only ? branch.unseen : !branch.finishes) gids.push_back(*branch.gid);
+  }
+  if (gids.empty()) return;
+  world_.timeline.After(world_.timeline.Between(0, 8 * kMilli), [this, gids = std::move(gids)] {
+    Ask<coordinator::ReportAnswer>(leader_, coordinator::ReportCall{.gids = gids},
+                                   [](const auto*) {});
+  });
+}
+
 // What is its own to end, it ends, and says so or not.
 void SimClient::Committed(const coordinator::CommitAnswer& answer) {
   std::vector<Gid> mine;
@@ -318,6 +272,7 @@ void SimClient::Committed(const coordinator::CommitAnswer& answer) {
       if (ended.finish == agent::FinishClass::kDone) mine.push_back(*branch.gid);
     }
   }
+  if (world_.timeline.Chance(world_.habits.careless * 3)) ReportOthers(/*unseen_only=*/false);
   if (!mine.empty() && world_.timeline.Chance(700)) {
     coordinator::ReportCall call{.gids = std::move(mine)};
     Ask<coordinator::ReportAnswer>(leader_, std::move(call), [](const auto*) {});
@@ -359,36 +314,43 @@ void SimClient::Over(bool committed) {
     return Later(world_.timeline.Between(kMilli, 400 * kMilli), [this] { Begin(); });
   }
   if (running_ && world_.timeline.Chance(300) && !history_.empty()) {
-    AskAgain(history_[world_.timeline.Draw(history_.size())]);
+    AskAgain(history_[world_.timeline.Draw(history_.size())], AnyNode());
   }
   if (running_) return Next();
   now_ = Transaction{.number = next_++};
   idle_ = true;
 }
 
-void SimClient::AskAgain(const Gtrid& gtrid) {
-  const uint64_t node = AnyNode();
-  switch (world_.timeline.Draw(3)) {
+void SimClient::AskAgain(const Gtrid& gtrid, uint64_t node, uint64_t kinds) {
+  switch (world_.timeline.Draw(kinds)) {
     case 0: {
       coordinator::GetCall call{.gtrid = gtrid};
       Ask<coordinator::TransactionView>(node, std::move(call), [](const auto*) {});
       return;
     }
     case 1: {
-      coordinator::RollbackCall call{.gtrid = gtrid};
-      Ask<coordinator::RollbackAnswer>(node, std::move(call), [](const auto*) {});
+      coordinator::CommitCall call{.gtrid = gtrid};
+      Ask<coordinator::CommitAnswer>(node, std::move(call), [](const auto*) {});
       return;
     }
     default: {
-      coordinator::CommitCall call{.gtrid = gtrid};
-      Ask<coordinator::CommitAnswer>(node, std::move(call), [](const auto*) {});
+      coordinator::RollbackCall call{.gtrid = gtrid};
+      Ask<coordinator::RollbackAnswer>(node, std::move(call), [](const auto*) {});
       return;
     }
   }
 }
 
+void SimClient::AskNewLeader(uint64_t node) {
+  if (idle_ || history_.empty()) return;
+  const size_t ago = world_.timeline.Draw(std::min<size_t>(3, history_.size()));
+  const Gtrid& gtrid = history_[history_.size() - 1 - ago];
+  const bool at_work = gtrid == now_.gtrid && !now_.committing;
+  AskAgain(gtrid, node, at_work ? 1 : 2);
+}
+
 void SimClient::AskAgainAboutAll() {
-  for (const Gtrid& gtrid : history_) AskAgain(gtrid);
+  for (const Gtrid& gtrid : history_) AskAgain(gtrid, AnyNode());
 }
 
 }  // namespace assent::simulation

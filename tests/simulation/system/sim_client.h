@@ -27,6 +27,8 @@ class SimClient {
   bool idle() const { return idle_; }
   // From now on nothing fails: what begins must commit. One transaction; then idle.
   void RunCalm();
+  // Asks it about what is or was under way lately.
+  void AskNewLeader(uint64_t node);
   // Asks about every transaction it has had.
   void AskAgainAboutAll();
   size_t told() const { return told_; }
@@ -39,6 +41,7 @@ class SimClient {
     bool early = false;     // Prepared with its work.
     bool held = false;      // By this application.
     bool finishes = false;  // By itself, once it is told.
+    bool unseen = false;    // It never learned whether this is prepared, and commits all the same.
     std::optional<Gid> gid;
     uint64_t holder = 0;  // Of a gid of Begin.
     std::optional<coordinator::Ticket> ticket;
@@ -52,6 +55,7 @@ class SimClient {
     std::vector<coordinator::Ticket> void_tickets;  // Of attempts that were replaced.
     bool named_at_begin = false;
     bool rolls_back = false;
+    bool committing = false;
     int tries = 0;
     int redone = 0;
   };
@@ -62,13 +66,17 @@ class SimClient {
   void Work(size_t branch);
   void Open(size_t branch);
   void Held(size_t branch);
+  void PrepareLater(size_t branch, SimDatabase::Session session, Micros at_most);
   void AskVote(size_t branch);
   void EndIt();
   void Commit();
   void Committed(const coordinator::CommitAnswer& answer);
   void Rollback();
   void Over(bool committed);
-  void AskAgain(const Gtrid& gtrid);
+  void ReportOthers(bool unseen_only);
+  // Get, Commit or Rollback: one of so many first ones.
+  void AskAgain(const Gtrid& gtrid, uint64_t node, uint64_t kinds = 3);
+  Micros Think();
   coordinator::AppHeldNews NewsOf(const Branch& branch) const;
 
   // `then` hears the answer, or null if none came in time; once. Ignored if the transaction is
@@ -76,11 +84,14 @@ class SimClient {
   template <typename Answer, typename Call>
   void Ask(uint64_t node, Call call, std::function<void(const coordinator::Answer<Answer>*)> then,
            Micros patience = kSecond);
-  void Observe(uint64_t node, const coordinator::Answer<coordinator::BeginAnswer>& answer);
-  template <typename Answer>
-  void Observe(uint64_t node, const Gtrid& gtrid, const coordinator::Answer<Answer>& answer);
+  void Observe(uint64_t node, const coordinator::BeginCall& call,
+               const coordinator::Answer<coordinator::BeginAnswer>& answer);
+  template <typename Call, typename Answer>
+  void Observe(uint64_t node, const Call& call, const coordinator::Answer<Answer>& answer);
   void Later(Micros delay, std::function<void()> what);
   uint64_t AnyNode();
+  // Perhaps one that has just lost the lead.
+  uint64_t AnotherNode();
   void TakeHint(const coordinator::Refusal& refusal);
 
   World& world_;

@@ -22,7 +22,7 @@ class SimNode::Tasks final : public txlog::Executor {
   Tasks(SimNode& node, Life& life) : node_(node), life_(life) {}
   void Run(std::function<void()> task) override {
     tasks_.push_back(std::move(task));
-    node_.Later(node_.world_.timeline.Between(50, 5 * kMilli), [this] {
+    node_.Later(node_.world_.timeline.Between(50, node_.world_.slow_work_max), [this] {
       std::function<void()> next = std::move(tasks_.front());
       tasks_.pop_front();
       next();
@@ -140,6 +140,7 @@ void SimNode::Crash(bool power_loss) {
   dead_.push_back(std::move(life_));
   world_.timeline.After(0, [this] { dead_.clear(); });
   crash_between_effects_ = sync_fails_ = false;
+  frozen_until_ = 0;
   power_loss ? disk_.PowerLoss() : disk_.ProcessDeath();
 }
 
@@ -171,11 +172,27 @@ bool SimNode::FlipByte() {
 }
 
 void SimNode::Later(Micros delay, std::function<void()> what) {
-  world_.timeline.After(delay, [this, number = life_->number, what = std::move(what)] {
-    if (!up() || life_->number != number) return;
-    what();
-    if (up()) EndIfDied();
+  world_.timeline.After(delay, [this, number = life_->number, what = std::move(what)]() mutable {
+    Due(number, std::move(what));
   });
+}
+
+void SimNode::Due(uint64_t life, std::function<void()> what) {
+  if (!up() || life_->number != life) return;
+  const Micros now = world_.timeline.now();
+  if (now < frozen_until_) {
+    return world_.timeline.After(
+        frozen_until_ - now,
+        [this, life, what = std::move(what)]() mutable { Due(life, std::move(what)); });
+  }
+  what();
+  if (up()) EndIfDied();
+}
+
+void SimNode::Freeze(Micros time) {
+  if (!up()) return;
+  world_.timeline.Trace([&] { return "node " + std::to_string(id_) + ": stands still"; });
+  frozen_until_ = std::max(frozen_until_, world_.timeline.now() + time);
 }
 
 void SimNode::Tick() {
@@ -249,9 +266,16 @@ void SimNode::OnApplied(std::vector<txlog::Applied> entries) {
              entry.record.substr(0, entry.record.find(':'));
     });
     world_.checker.OnApplied(id_, entry);
+    if (entry.record.empty() || life_->engine == nullptr || !leads()) continue;
+    const auto record = world_.codec.Decode(entry.record);
+    if (!record.ok()) continue;
+    const auto* decision = std::get_if<coordinator::Decision>(&*record);
+    if (decision != nullptr) life_->decided.emplace(decision->gtrid, clock_.Now());
   }
-  ToDriver(
-      [entries = std::move(entries)](coordinator::Driver& driver) { driver.OnApplied(entries); });
+  ToDriver([this, entries = std::move(entries)](coordinator::Driver& driver) {
+    SawApplied(entries);
+    driver.OnApplied(entries);
+  });
 }
 
 void SimNode::OnLeadership(txlog::Term term, bool leader) {
@@ -259,8 +283,14 @@ void SimNode::OnLeadership(txlog::Term term, bool leader) {
     return "node " + std::to_string(id_) + (leader ? ": leads" : ": follows") + " in term " +
            std::to_string(term);
   });
-  if (leader) world_.checker.OnLeads(id_, term, life_->engine->raft().last_index());
-  ToDriver([=](coordinator::Driver& driver) { driver.OnLeadership(term, leader); });
+  if (leader) {
+    world_.checker.OnLeads(id_, term, life_->engine->raft().last_index());
+    world_.on_leads(id_);
+  }
+  ToDriver([=, this](coordinator::Driver& driver) {
+    SawLeadership(term, leader);
+    driver.OnLeadership(term, leader);
+  });
 }
 
 void SimNode::OnSnapshotWanted() {
@@ -272,6 +302,26 @@ void SimNode::OnGroup(txlog::Group group) {
 }
 
 // ---- The driver's thread ------------------------------------------------------------------------
+
+std::optional<MonotonicTime> SimNode::DecidedAt(const Gtrid& gtrid) const {
+  auto it = life_->decided.find(gtrid);
+  if (it == life_->decided.end()) return std::nullopt;
+  return it->second;
+}
+
+void SimNode::SawLeadership(txlog::Term term, bool leads) {
+  const LeadView last = life_->views.back();
+  if (last.term != term || last.leads != leads) life_->views.push_back({term, leads, false});
+}
+
+void SimNode::SawApplied(const std::vector<txlog::Applied>& entries) {
+  LeadView last = life_->views.back();
+  if (!last.leads || last.own_entry_applied) return;
+  last.own_entry_applied = std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
+    return entry.record.empty() && entry.term == last.term;
+  });
+  if (last.own_entry_applied) life_->views.push_back(last);
+}
 
 void SimNode::ToDriver(std::function<void(coordinator::Driver&)> what) {
   if (!up()) return;
@@ -285,6 +335,7 @@ void SimNode::PumpDriver() {
   life.driver_due = false;
   size_t count = life.events.size();
   if (world_.timeline.Chance(200)) count = 1 + world_.timeline.Draw(count);
+  life.views.erase(life.views.begin(), std::prev(life.views.end()));
   while (count-- > 0) {
     std::function<void(coordinator::Driver&)> event = std::move(life.events.front());
     life.events.pop_front();
@@ -335,7 +386,10 @@ void SimNode::SaveSnapshot(txlog::Index index, std::string state) {
   });
   world_.checker.OnStateGiven(id_, index, state);
   Effect([this, index, state = std::move(state)]() mutable {
-    ToLog(txlog::SnapshotGiven{index, std::move(state)});
+    Later(world_.timeline.Draw(world_.state_takes_max + 1),
+          [this, index, state = std::move(state)]() mutable {
+            ToLog(txlog::SnapshotGiven{index, std::move(state)});
+          });
   });
 }
 

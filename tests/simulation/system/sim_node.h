@@ -20,6 +20,16 @@
 
 namespace assent::simulation {
 
+// What applications do that makes a story harder. "Of" is of a thousand.
+struct Habits {
+  Micros think_max = 5 * kMilli;  // Between one step and the next.
+  unsigned asks_around = 0;       // Of calls of Commit: another node is asked too.
+  unsigned asks_new_leader = 0;   // Of new leaders: asked at once about what is recent.
+  unsigned late_prepares = 0;     // Of own PREPAREs: land when nobody waits for them any more.
+  unsigned careless = 0;          // Of own PREPAREs: not awaited, and yet committed and reported.
+  unsigned shared_keys = 0;       // Of client keys: others use them at the same time.
+};
+
 // What all parts of one story share.
 struct World {
   Timeline& timeline;
@@ -32,6 +42,14 @@ struct World {
   // Of a thousand: answers of a database that never arrive, statements that fail.
   unsigned answers_lost = 0;
   unsigned statements_fail = 0;
+  Habits habits;
+  // What a node does beside its two threads takes so long at most; so does making its state.
+  Micros slow_work_max = 5 * kMilli;
+  Micros state_takes_max = 0;
+  std::function<void(uint64_t node)> on_leads = [](uint64_t) {};
+  // The newest one, and who was it before and may not know; 0: none.
+  uint64_t leader = 0;
+  uint64_t deposed = 0;
 };
 
 class SimNode final : private txlog::PeerLinks,
@@ -73,6 +91,8 @@ class SimNode final : private txlog::PeerLinks,
   // While it is down: a byte of what was forced turns over.
   bool FlipByte();
   void SlowDown(Micros by) { slow_ = by; }
+  // Stands still so long, as after SIGSTOP, and then goes on with what has gathered.
+  void Freeze(Micros time);
   SimClock& clock() { return clock_; }
   size_t refused_starts() const { return refused_starts_; }
   size_t installed() const { return installed_; }
@@ -84,6 +104,10 @@ class SimNode final : private txlog::PeerLinks,
   void Barrier();
   // Runs when the batch is over, in order, unless the machine dies before.
   void Effect(std::function<void()> effect);
+  // When it applied the decision, by its own clock; nothing if it did not decide it in this life.
+  std::optional<MonotonicTime> DecidedAt(const Gtrid& gtrid) const;
+  // For effects: what the driver may have known of its lead when it asked for them.
+  const std::vector<LeadView>& views() const { return life_->views; }
 
   // ---- For whoever judges or steers ----
   bool leads() const { return up() && life_->engine->raft().role() == txlog::raft::Role::kLeader; }
@@ -99,6 +123,8 @@ class SimNode final : private txlog::PeerLinks,
     std::deque<txlog::EngineInput> inputs;
     std::deque<std::function<void(coordinator::Driver&)>> events;
     std::deque<std::function<void()>> effects;
+    std::map<Gtrid, MonotonicTime> decided;
+    std::vector<LeadView> views{{}};  // Before the last batch, and what that one brought.
     bool log_due = false;
     bool driver_due = false;
     bool died = false;
@@ -128,6 +154,9 @@ class SimNode final : private txlog::PeerLinks,
 
   // `what` after a while, if this life goes on till then.
   void Later(Micros delay, std::function<void()> what);
+  void Due(uint64_t life, std::function<void()> what);
+  void SawLeadership(txlog::Term term, bool leads);
+  void SawApplied(const std::vector<txlog::Applied>& entries);
   void ToLog(txlog::EngineInput input);
   void PumpLog();
   void PumpDriver();
@@ -145,6 +174,7 @@ class SimNode final : private txlog::PeerLinks,
   std::vector<txlog::Member> members_;
   uint64_t lives_ = 0;
   Micros slow_ = 0;
+  Micros frozen_until_ = 0;
   bool crash_between_effects_ = false;
   bool sync_fails_ = false;  // Sooner or later, or it has.
   bool lost_ = false;

@@ -136,27 +136,49 @@ void SystemChecker::Decide(txlog::Index index, const Entry& entry) {
   if (entry.record.empty()) return;
   Result<coordinator::Record> record = codec_.Decode(entry.record);
   if (!record.ok()) return Wrong("entry " + std::to_string(index) + " is no record");
-  if (std::holds_alternative<coordinator::Tick>(*record)) ++ticks_;
+  if (std::holds_alternative<coordinator::Tick>(*record)) Tick();
   if (auto* decision = std::get_if<coordinator::Decision>(&*record)) Decide(*decision, entry.term);
   if (auto* end = std::get_if<coordinator::End>(&*record)) {
     for (const Gtrid& gtrid : end->gtrids) CheckEnd(gtrid);
   }
   if (auto* heuristic = std::get_if<coordinator::Heuristic>(&*record)) {
-    // Nobody meddles with databases here. But an abort may be forgotten before all have heard it.
-    if (heuristic->end == coordinator::BranchEnd::kHazard && !Lists(heuristic->gid) &&
-        ticks_ > limits_.outcome_retention_ticks) {
-      hazards_.insert(heuristic->gid);
-      return;
+    // Nobody meddles with databases here. But what is forgotten before all have heard it, or just
+    // after somebody has asked, is nobody's to tell any more.
+    const Gid& gid = heuristic->gid;
+    if (heuristic->end == coordinator::BranchEnd::kHazard && Forgotten(gid.gtrid)) {
+      if (!Lists(gid)) hazards_.insert(gid);
+      if (!Lists(gid) || ended_.contains(gid)) return;
     }
     Wrong("a heuristic outcome where there was none: " + Short(heuristic->gid) + ", " +
           heuristic->detail);
   }
 }
 
+void SystemChecker::Tick() {
+  ++ticks_;
+  if (newest_ && (marks_.empty() || marks_.back().second != *newest_)) {
+    marks_.emplace_back(ticks_, *newest_);
+  }
+  while (!marks_.empty() && marks_.front().first + limits_.outcome_retention_ticks <= ticks_) {
+    watermark_ = marks_.front().second;
+    marks_.pop_front();
+  }
+}
+
+bool SystemChecker::Forgotten(const Gtrid& gtrid) const {
+  return watermark_ && coordinator::Position{gtrid.epoch, gtrid.seq} <= *watermark_;
+}
+
 void SystemChecker::Decide(const coordinator::Decision& decision, txlog::Term term) {
   const Gtrid& gtrid = decision.gtrid;
+  // What was proposed for one term is refused in every other, so that apply need not even ignore
+  // it.
+  if (term != gtrid.epoch) {
+    Wrong("3: a decision of epoch " + std::to_string(gtrid.epoch) + " in an entry of term " +
+          std::to_string(term) + ": " + Short(gtrid));
+  }
   // Section 3: what apply must ignore.
-  if (term != gtrid.epoch || decisions_.contains(gtrid)) return;
+  if (term != gtrid.epoch || decisions_.contains(gtrid) || Forgotten(gtrid)) return;
   if (!decision.client_key.empty()) {
     auto known = keys_.find(decision.client_key);
     if (known != keys_.end() && known->second.second + limits_.key_retention_ticks >= ticks_) {
@@ -165,6 +187,8 @@ void SystemChecker::Decide(const coordinator::Decision& decision, txlog::Term te
     keys_[decision.client_key] = {gtrid, ticks_};
   }
   decisions_.emplace(gtrid, decision);
+  const coordinator::Position position{gtrid.epoch, gtrid.seq};
+  if (!newest_ || *newest_ < position) newest_ = position;
   if (told_aborted_.contains(gtrid))
     Wrong("I8: decided after a client heard ABORTED: " + Short(gtrid));
   std::set<uint32_t> listed;
@@ -206,9 +230,33 @@ bool SystemChecker::Lists(const Gid& gid) const {
       [&](const coordinator::DecidedBranch& branch) { return branch.bqual == gid.bqual; });
 }
 
-void SystemChecker::OnRegistered(const Gid& gid) {
+void SystemChecker::OnRegistered(const Gid& gid, const Asker& asker) {
+  auto [first, fresh] = askers_.emplace(gid, asker);
+  if (!fresh && first->second != asker) Wrong("16.3: given out for two attempts: " + Short(gid));
   uint32_t& attempt = registered_[gid.gtrid][gid.bqual.branch];
   attempt = std::max(attempt, gid.bqual.attempt);
+}
+
+// 4.3 and 16.1: only who leads in that epoch or a later one, and has applied its own entry.
+void SystemChecker::OnEndSaid(uint64_t node, const LeadViews& views, const Gtrid& gtrid) {
+  if (std::any_of(views.begin(), views.end(), [&](const LeadView& view) {
+        return view.leads && view.own_entry_applied && view.term >= gtrid.epoch;
+      })) {
+    return;
+  }
+  Wrong("16.1: node " + std::to_string(node) + " tells the end of " + Short(gtrid) +
+        ", as of term " + std::to_string(views.back().term) +
+        (views.back().leads ? ", before its own entry" : ", in which it does not lead"));
+}
+
+// 16.10: what is alive ends with the lead of the term that issued it.
+void SystemChecker::OnPendingSaid(uint64_t node, const LeadViews& views, const Gtrid& gtrid) {
+  if (std::any_of(views.begin(), views.end(),
+                  [&](const LeadView& view) { return view.leads && view.term == gtrid.epoch; })) {
+    return;
+  }
+  Wrong("16.10: " + Short(gtrid) + " is alive at node " + std::to_string(node) + " in term " +
+        std::to_string(views.back().term));
 }
 
 std::string SystemChecker::WhyUnfinished() {
@@ -253,9 +301,23 @@ void SystemChecker::OnTold(uint64_t node, const Gtrid& gtrid, Outcome outcome) {
       if (!told_committed_.contains(gtrid) || wrote) told_aborted_.insert(gtrid);
       if (told_committed_.contains(gtrid) && wrote) Wrong("I8: ABORTED after COMMITTED," + who);
       return;
-    case Outcome::kUnknown:
     case Outcome::kExpired:
+      if (!Forgotten(gtrid)) Wrong("11: EXPIRED too early," + who);
       return;
+    case Outcome::kUnknown:
+      return;
+  }
+}
+
+void SystemChecker::OnPendingTold(uint64_t node, const Gtrid& gtrid, const std::set<Gid>& pending) {
+  auto it = decisions_.find(gtrid);
+  if (it == decisions_.end()) return;
+  for (const coordinator::DecidedBranch& branch : it->second.branches) {
+    const Gid gid{gtrid, branch.bqual};
+    if (pending.contains(gid)) continue;
+    auto ended = ended_.find(gid);
+    if (ended != ended_.end() && ended->second) continue;
+    Wrong("4.4: told by node " + std::to_string(node) + " as committed: " + Short(gid));
   }
 }
 

@@ -3,6 +3,7 @@
 // Sections are those of docs/protocols.md.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,6 +21,22 @@ namespace assent::simulation {
 // "t<epoch>.<seq>", and "/<resource>.<branch>#<attempt>" behind it.
 std::string Short(const Gtrid& gtrid);
 std::string Short(const Gid& gid);
+
+// What a coordinator may have known of its lead when it said something.
+struct LeadView {
+  txlog::Term term = 0;
+  bool leads = false;
+  bool own_entry_applied = false;
+};
+using LeadViews = std::vector<LeadView>;
+
+// Who asked for a registration: an agent's place, its life, its number. Begin: zeroes.
+struct Asker {
+  uint64_t place = 0;
+  uint64_t life = 0;
+  uint64_t request = 0;
+  bool operator==(const Asker&) const = default;
+};
 
 class SystemChecker {
  public:
@@ -51,12 +68,18 @@ class SystemChecker {
 
   // ---- Transactions ----
   void OnBegun(const Gtrid& gtrid) { begun_.insert(gtrid); }
-  // The leader acknowledged the branch.
-  void OnRegistered(const Gid& gid);
+  // The leader acknowledged the branch, which `asker` had asked for.
+  void OnRegistered(const Gid& gid, const Asker& asker);
+  // A node said how it ended, or what is to be done with it; or that it is under way. To a client
+  // or to an agent, and as a leader who knew one of `views` may.
+  void OnEndSaid(uint64_t node, const LeadViews& views, const Gtrid& gtrid);
+  void OnPendingSaid(uint64_t node, const LeadViews& views, const Gtrid& gtrid);
   void OnReadOnlyVote(const Gid& gid) { read_only_.insert(gid); }
   // A client was told that its write stands in this branch; a later attempt replaces an earlier.
   void OnWorked(const Gid& gid) { worked_[gid.gtrid][gid.bqual.branch] = gid; }
   void OnTold(uint64_t node, const Gtrid& gtrid, coordinator::Outcome outcome);
+  // Told COMMITTED, and that no other branches than these wait for it any more.
+  void OnPendingTold(uint64_t node, const Gtrid& gtrid, const std::set<Gid>& pending);
   void OnNeverIssued(uint64_t node, const Gtrid& gtrid);
   // A client was told that its key had committed as this transaction before.
   void OnKeyCommitted(const std::string& key, const Gtrid& gtrid);
@@ -80,6 +103,8 @@ class SystemChecker {
   };
   void Decide(txlog::Index index, const Entry& entry);
   void Decide(const coordinator::Decision& decision, txlog::Term term);
+  void Tick();
+  bool Forgotten(const Gtrid& gtrid) const;
   void CheckEnd(const Gtrid& gtrid);
   bool Lists(const Gid& gid) const;
   void ModelUpTo(txlog::Index index);
@@ -101,11 +126,16 @@ class SystemChecker {
 
   std::set<Gtrid> begun_;
   std::map<Gtrid, std::map<uint32_t, uint32_t>> registered_;  // Branch: newest attempt.
+  std::map<Gid, Asker> askers_;
   std::set<Gid> read_only_;
   std::map<Gtrid, std::map<uint32_t, Gid>> worked_;
   std::map<Gtrid, coordinator::Decision> decisions_;
   std::map<std::string, std::pair<Gtrid, uint64_t>> keys_;  // The tick too.
   uint64_t ticks_ = 0;
+  // Section 11: the newest decision at each tick, and up to which all may be forgotten.
+  std::optional<coordinator::Position> newest_;
+  std::deque<std::pair<uint64_t, coordinator::Position>> marks_;
+  std::optional<coordinator::Position> watermark_;
   std::set<Gtrid> told_aborted_;
   std::set<Gtrid> told_committed_;
   std::set<Gid> hazards_;

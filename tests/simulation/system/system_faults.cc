@@ -84,6 +84,12 @@ void SystemStory::SlowDown() {
   timeline_.After(timeline_.Between(500 * kMilli, 4 * kSecond), [node] { node->SlowDown(0); });
 }
 
+void SystemStory::Freeze() {
+  SimNode* leader = operator_.Leader();
+  SimNode* node = leader != nullptr && Chance(800) ? leader : AnyNode();
+  node->Freeze(timeline_.Between(100 * kMilli, 3 * kSecond));
+}
+
 void SystemStory::JumpClock() {
   const std::chrono::microseconds by(timeline_.Between(10 * kMilli, 8 * kSecond));
   if (Chance(500)) {
@@ -131,9 +137,37 @@ void SystemStory::CutNetwork() {
       }
       break;
   }
+  CutFor(timeline_.Between(50 * kMilli, 4 * kSecond), std::move(cut));
+}
+
+// No node hears another, and everybody else hears them all.
+void SystemStory::CutNodesApart() {
+  ++met_.cuts;
+  std::vector<std::pair<Place, Place>> cut;
+  for (const auto& [from, node] : nodes_) {
+    for (const auto& [to, other] : nodes_) {
+      if (from != to) cut.emplace_back(from, to);
+    }
+  }
+  CutFor(timeline_.Between(200 * kMilli, 1500 * kMilli), std::move(cut));
+}
+
+void SystemStory::CutFor(Micros time, std::vector<std::pair<Place, Place>> cut) {
   for (const auto& [from, to] : cut) network_.CutOff(from, to);
-  timeline_.After(timeline_.Between(50 * kMilli, 4 * kSecond), [this, cut = std::move(cut)] {
+  timeline_.After(time, [this, cut = std::move(cut)] {
     for (const auto& [from, to] : cut) network_.Mend(from, to);
+  });
+}
+
+// Away from who has it, and back, perhaps before anybody has noticed.
+void SystemStory::PassLeadAround() {
+  SimNode* first = operator_.Leader();
+  if (first == nullptr) return;
+  operator_.PassLead(*first, 0, timeline_.Between(0, 100 * kMilli));
+  timeline_.After(timeline_.Between(20 * kMilli, 600 * kMilli), [this, id = first->id()] {
+    SimNode* next = operator_.Leader();
+    if (next == nullptr || next->id() == id) return;
+    operator_.PassLead(*next, id, timeline_.Between(0, 50 * kMilli));
   });
 }
 
@@ -156,6 +190,15 @@ void SystemStory::CrashDatabase() {
   timeline_.After(timeline_.Between(10 * kMilli, 3 * kSecond), [database] { database->Start(); });
 }
 
-void SystemStory::AskBarrier() { AnyNode()->Barrier(); }
+void SystemStory::AskBarrier() {
+  auto deposed = nodes_.find(world_.deposed);
+  (deposed != nodes_.end() && Chance(500) ? deposed->second.get() : AnyNode())->Barrier();
+}
+
+void SystemStory::BarrierLoop() {
+  if (!faulty_) return;
+  AskBarrier();
+  timeline_.After(timeline_.Between(20 * kMilli, 200 * kMilli), [this] { BarrierLoop(); });
+}
 
 }  // namespace assent::simulation

@@ -19,9 +19,11 @@ coordinator::Limits DrawLimits(Timeline& timeline) {
   limits.resend = milliseconds(300);
   limits.resend_max = milliseconds(2'000);
   limits.tick = milliseconds(500);
-  limits.end_delay = milliseconds(timeline.Chance(500) ? 50 : 500);
-  // Nothing expires, or what has been over for a while does.
+  limits.end_delay = milliseconds(timeline.Chance(500) ? 50 : 1'500);
+  // Nothing expires; or what has been over for a while does; or sooner than is allowed, so that
+  // what is decided late is forgotten before.
   limits.table.outcome_retention_ticks = timeline.Chance(300) ? 14 : 10'000;
+  if (timeline.Chance(150)) limits.table.outcome_retention_ticks = 1 + timeline.Draw(5);
   limits.table.key_retention_ticks = timeline.Chance(300) ? 10 : 10'000;
   return limits;
 }
@@ -47,18 +49,28 @@ void SystemStory::Draw() {
       &SystemStory::CrashNode,  &SystemStory::CrashWhileWriting, &SystemStory::FailSync,
       &SystemStory::FillDisk,   &SystemStory::FlipByte,          &SystemStory::SlowDown,
       &SystemStory::JumpClock,  &SystemStory::CutNetwork,        &SystemStory::CutLink,
-      &SystemStory::CrashAgent, &SystemStory::CrashDatabase,     &SystemStory::CrashBetweenEffects};
+      &SystemStory::CrashAgent, &SystemStory::CrashDatabase,     &SystemStory::CrashBetweenEffects,
+      &SystemStory::Freeze,     &SystemStory::CutNodesApart,     &SystemStory::PassLeadAround};
   for (Fault fault : all) {
-    if (Chance(350)) faults_.push_back(fault);
+    if (Chance(300)) faults_.push_back(fault);
   }
   if (faults_.empty()) faults_.push_back(&SystemStory::CutNetwork);
-  faults_.push_back(&SystemStory::AskBarrier);
   between_faults_ = timeline_.Between(100 * kMilli, 1200 * kMilli);
   if (Chance(500)) network_.loss_permille = static_cast<unsigned>(timeline_.Draw(100));
   if (Chance(500)) network_.double_permille = static_cast<unsigned>(timeline_.Draw(150));
   if (Chance(600)) network_.late_permille = static_cast<unsigned>(timeline_.Draw(150));
   if (Chance(500)) world_.answers_lost = static_cast<unsigned>(timeline_.Draw(60));
   if (Chance(500)) world_.statements_fail = static_cast<unsigned>(timeline_.Draw(60));
+  Habits& habits = world_.habits;
+  if (Chance(300)) habits.think_max = timeline_.Between(20 * kMilli, 500 * kMilli);
+  if (Chance(500)) habits.asks_around = static_cast<unsigned>(timeline_.Draw(400));
+  if (Chance(500)) habits.asks_new_leader = 600;
+  if (Chance(400)) habits.late_prepares = static_cast<unsigned>(timeline_.Draw(500));
+  if (Chance(300)) habits.careless = static_cast<unsigned>(timeline_.Draw(200));
+  if (Chance(400)) habits.shared_keys = 700;
+  if (Chance(500)) codec_.padding_max = 900;
+  if (Chance(500)) world_.slow_work_max = timeline_.Between(5 * kMilli, 2 * kSecond);
+  if (Chance(500)) world_.state_takes_max = timeline_.Draw(kSecond);
   world_.snapshot_after_bytes = Chance(600) ? 2'000 + timeline_.Draw(6'000) : 1 << 20;
 }
 
@@ -93,6 +105,12 @@ void SystemStory::Build() {
   for (size_t i = 0; i < clients; ++i) {
     clients_.push_back(std::make_unique<SimClient>(world_, kFirstClient + i, nodes_, agents_));
   }
+  world_.on_leads = [this](uint64_t node) {
+    if (node != world_.leader) world_.deposed = std::exchange(world_.leader, node);
+    for (auto& client : clients_) {
+      if (Chance(world_.habits.asks_new_leader)) client->AskNewLeader(node);
+    }
+  };
   const bool restless = count > 1 && Chance(350);
   operator_.Run(count + 1, restless, [this, to_peer](uint64_t id) {
     nodes_[id] = std::make_unique<SimNode>(world_, id, to_peer);
@@ -108,6 +126,7 @@ std::string SystemStory::Run() {
   for (auto& client : clients_) client->Run();
   WatchLoop();
   FaultLoop();
+  if (Chance(500)) BarrierLoop();
   RunFor(timeline_.Between(6 * kSecond, 20 * kSecond));
   faulty_ = false;
   for (auto& client : clients_) client->Stop();
@@ -147,6 +166,9 @@ void SystemStory::Mend() {
   network_.Mend();
   network_.loss_permille = network_.double_permille = network_.late_permille = 0;
   world_.answers_lost = world_.statements_fail = 0;
+  world_.habits = {};
+  world_.slow_work_max = 5 * kMilli;
+  world_.state_takes_max = 0;
   operator_.CalmDown();
   long_dead_.clear();
   for (auto& [id, node] : nodes_) {

@@ -67,12 +67,17 @@ class SystemStory {
   void FillDisk();
   void FlipByte();
   void SlowDown();
+  void Freeze();
   void JumpClock();
   void CutNetwork();
+  void CutNodesApart();
+  void PassLeadAround();
+  void CutFor(Micros time, std::vector<std::pair<Place, Place>> cut);
   void CutLink();
   void CrashAgent();
   void CrashDatabase();
   void AskBarrier();
+  void BarrierLoop();
   void RestartNode(uint64_t id, Micros after);
   // Everything that happened to die by itself is started again.
   void WatchLoop();
