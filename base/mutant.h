@@ -80,6 +80,7 @@ namespace assent {
   X(kFailedForceIgnored, "failed_force_ignored")          /* goes on after a failed fsync */       \
   X(kSegmentDroppedEarly, "segment_dropped_early")        /* whose end no snapshot covers */       \
   X(kSnapshotOlderThanLabel, "snapshot_older_than_label") /* lacks the last entries */             \
+  X(kJoinerIsOnlyMember, "joiner_is_only_member")         /* leads alone by half a log */          \
   /* Between nodes: txlog/transport. */                                                            \
   X(kFrameChecksumIgnored, "frame_checksum_ignored")                                               \
   X(kAnyCluster, "any_cluster")                  /* takes messages of another cluster */           \

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "txlog/replicated/before_groups.h"
 #include "txlog/replicated/members.h"
 #include "txlog/replicated/wire.h"
 #include "txlog/storage/posix_disk.h"
@@ -137,7 +138,11 @@ Status ReplicatedEngine::Recover(Executor& spares) {
                       unpacked.status().message());
     }
     recovered_.snapshot->state = std::move(unpacked->state);
-    first_ = {recovered_.snapshot->index, recovered_.snapshot->term, std::move(unpacked->config)};
+    first_ = {recovered_.snapshot->index, recovered_.snapshot->term,
+              std::move(unpacked->config).value_or(OnlyMember(options_.node_id))};
+  } else if (auto members =
+                 MembersBeforeGroups(recovered_.entries, recovered_.hard_state, options_.node_id)) {
+    first_.config = std::move(*members);
   }
   return Ok();
 }

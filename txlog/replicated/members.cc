@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "txlog/replicated/before_groups.h"
 #include "txlog/storage/bytes.h"
 
 namespace assent::txlog {
@@ -53,7 +54,8 @@ std::string PackSnapshot(const raft::Config& config, std::string_view state) {
 
 Result<UnpackedSnapshot> UnpackSnapshot(std::string packed) {
   constexpr size_t kHead = sizeof(uint32_t);
-  if (packed.size() < kHead || GetNumber<uint32_t>(packed, 0) > packed.size() - kHead) {
+  if (IsSnapshotBeforeGroups(packed)) return UnpackedSnapshot{std::nullopt, std::move(packed)};
+  if (GetNumber<uint32_t>(packed, 0) > packed.size() - kHead) {
     return DataLoss("the snapshot does not begin with the members of the group");
   }
   const size_t encoded = GetNumber<uint32_t>(packed, 0);

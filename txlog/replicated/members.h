@@ -2,6 +2,11 @@
 // as one text.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "base/status.h"
 #include "txlog/decision_log.h"
 #include "txlog/raft/types.h"
@@ -16,7 +21,7 @@ std::vector<Member> ToMembers(const raft::Config& config);
 // What a snapshot's file holds: the members in force, then the owner's state.
 std::string PackSnapshot(const raft::Config& config, std::string_view state);
 struct UnpackedSnapshot {
-  raft::Config config;
+  std::optional<raft::Config> config;  // Nothing: from before groups (before_groups.h).
   std::string state;
 };
 // DATA_LOSS: not what PackSnapshot makes.

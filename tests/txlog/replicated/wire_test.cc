@@ -104,7 +104,8 @@ TEST(Members, ASnapshotCarriesThem) {
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->config, config);
   EXPECT_EQ(back->state, "the state");
-  for (const char* bad : {"", "abc", "\xff\xff\xff\xff"}) {
+  using namespace std::string_literals;
+  for (const std::string& bad : {"\x05\0\0\0"s, "\xff\xff\0\0abc"s, "\1\0\0\0\2"s}) {
     EXPECT_EQ(UnpackSnapshot(bad).status().code(), Code::kDataLoss);
   }
 }
