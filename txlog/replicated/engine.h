@@ -199,6 +199,8 @@ class ReplicatedEngine {
   std::optional<uint64_t> full_since_;  // In ticks: the disk had no room.
   uint64_t refused_for_room_ = 0;
 
+  // Of the owner's snapshots the newest that is written or being written; 0: none, or it failed.
+  Index snapshot_given_ = 0;
   // A snapshot on its way to peers, whole and checked, while somebody asks for its pieces.
   Index loaded_index_ = 0;
   raft::Payload loaded_;

@@ -34,7 +34,9 @@ void ReplicatedEngine::Perform(raft::SnapshotWanted&) { listener_.OnSnapshotWant
 void ReplicatedEngine::On(SnapshotGiven& input) {
   std::optional<raft::SnapshotMeta> meta = raft_.SnapshotMetaAt(
       MutantOn(Mutant::kSnapshotOlderThanLabel) ? raft_.applied_index() : input.index);
-  if (dead_.load() || !meta) return;  // A newer one is there.
+  // A newer one is there, or on its way.
+  if (dead_.load() || !meta || meta->index <= snapshot_given_) return;
+  snapshot_given_ = meta->index;
   RunSlowly([this, index = meta->index, term = meta->term,
              state = std::make_shared<std::string>(
                  PackSnapshot(meta->config, input.state))]() -> std::function<void()> {
@@ -46,6 +48,7 @@ void ReplicatedEngine::On(SnapshotGiven& input) {
       } else {
         // Everything is still in the log.
         LogWarning("log_snapshot_failed", {{"index", index}, {"reason", s.message()}});
+        if (index == snapshot_given_) snapshot_given_ = 0;
       }
       Step(raft::SnapshotSaved{index, s.ok()});
     };

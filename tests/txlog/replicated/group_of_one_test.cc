@@ -108,6 +108,30 @@ TEST_F(GroupOfOne, SnapshotThatFailsIsAskedForAgainOnlyAfterMoreGrowth) {
   EXPECT_THAT(At(1).deaths, IsEmpty());
 }
 
+TEST_F(GroupOfOne, AnOlderSnapshotThanTheLastIsIgnored) {
+  Up();
+  ASSERT_EQ(Commit("a"), Fate::kDurable);
+  Save(4, "four");
+  Save(3, "three");
+  Save(4, "four again");
+  EXPECT_FALSE(disk().Exists(kDirectory + "/" + SnapshotName(3)));
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_EQ(At(1).listener->story().front(), "snapshot 4 2 four");
+}
+
+// Both wait for the slow thread, and the later word must not take back what the first has done.
+TEST_F(GroupOfOne, AnOlderSnapshotGivenMeanwhileDoesNotReplaceTheNewer) {
+  Up();
+  ASSERT_EQ(Commit("a"), Fate::kDurable);
+  At(1).inputs.push_back(SnapshotGiven{4, "four"});
+  At(1).inputs.push_back(SnapshotGiven{3, "three"});
+  Settle();
+  EXPECT_FALSE(disk().Exists(kDirectory + "/" + SnapshotName(3)));
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_EQ(At(1).listener->story().front(), "snapshot 4 2 four");
+  EXPECT_THAT(Applied(1), IsEmpty());
+}
+
 TEST_F(GroupOfOne, FailedFlushOfASnapshotEndsTheNode) {
   Up();
   disk().FailSyncAt(1);
