@@ -43,6 +43,9 @@ void ReplicatedEngine::Flush() {
 }
 
 void ReplicatedEngine::FlushWrites() {
+  const bool early = MutantOn(Mutant::kReplyBeforeFsync) &&
+                     std::holds_alternative<raft::WriteEntries>(writes_.front());
+  if (early) WritesForced(std::get<raft::WriteEntries>(writes_.front()).write);
   uint64_t forced = 0, failed = 0;
   Status s = DoWrites(&forced, &failed);
   if (forced != 0) WritesForced(forced);
@@ -53,7 +56,7 @@ void ReplicatedEngine::FlushWrites() {
     }
     return;
   }
-  if (s.code() == Code::kResourceExhausted) {
+  if (s.code() == Code::kResourceExhausted && !early) {
     OutOfRoom(failed, s.message());
   } else {
     Die(s);

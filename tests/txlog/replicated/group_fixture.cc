@@ -17,14 +17,6 @@ Member MemberOf(uint64_t id) {
 
 }  // namespace
 
-bool HeldExecutor::RunOne() {
-  if (tasks_.empty()) return false;
-  std::function<void()> task = std::move(tasks_.front());
-  tasks_.pop_front();
-  task();
-  return true;
-}
-
 GroupFixture::GroupFixture() { SetLogLevel(LogLevel::kError); }
 
 GroupFixture::~GroupFixture() {

@@ -12,26 +12,11 @@
 #include <vector>
 
 #include "tests/txlog/recording_listener.h"
+#include "tests/txlog/replicated/held_executor.h"
 #include "tests/txlog/sim_disk.h"
 #include "txlog/replicated/engine.h"
 
 namespace assent::txlog {
-
-// Work that runs when the test says so.
-class HeldExecutor final : public Executor {
- public:
-  void Run(std::function<void()> task) override {
-    if (at_once) return task();
-    tasks_.push_back(std::move(task));
-  }
-  // False if there was nothing.
-  bool RunOne();
-  void Drop() { tasks_.clear(); }
-  bool at_once = false;  // As fast as another thread may be.
-
- private:
-  std::deque<std::function<void()>> tasks_;
-};
 
 class GroupFixture : public testing::Test {
  protected:
