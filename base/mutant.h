@@ -75,6 +75,14 @@ namespace assent {
   X(kAnyAttemptCommits, "any_attempt_commits")          /* 16.3: a branch decided, not its gid */  \
   X(kPhaseTwoNotResumed, "phase_two_not_resumed")       /* 4.1: by the next leader */              \
   X(kRolledBackByAge, "rolled_back_by_age")             /* 16.9 */                                 \
+  /* Backup and restore. */                                                                        \
+  X(kRestoreKeepsIncarnation, "restore_keeps_incarnation") /* 16.9 */                              \
+  X(kOldIncarnationPresumed, "old_incarnation_presumed")   /* 4.3: aborted where unknown */        \
+  X(kRestoreDropsEnded, "restore_drops_ended")             /* 4.3: of the older incarnations */    \
+  X(kRestoreDropsUnfinished, "restore_drops_unfinished")   /* 4.3: decided, and never told */      \
+  X(kBackupUnchecked, "backup_unchecked")                  /* damaged, and taken all the same */   \
+  X(kBackupUnproved, "backup_unproved")                    /* by a leader that is over */          \
+  X(kRepinUnasked, "repin_unasked")                        /* 1.1: any incarnation is taken */     \
   /* Files: txlog/storage and what joins it to the log. */                                         \
   X(kForceSkipped, "force_skipped")                       /* written taken for durable */          \
   X(kFailedForceIgnored, "failed_force_ignored")          /* goes on after a failed fsync */       \

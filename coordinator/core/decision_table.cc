@@ -6,13 +6,6 @@
 #include "base/mutant.h"
 
 namespace assent::coordinator {
-namespace {
-
-constexpr uint64_t kWordBits = 64;
-
-Position PositionOf(const Gtrid& gtrid) { return {gtrid.epoch, gtrid.seq}; }
-
-}  // namespace
 
 ApplyAnswer DecisionTable::Apply(Term term, const Record& record) {
   return std::visit([&](const auto& r) { return On(term, r); }, record);
@@ -32,8 +25,11 @@ ApplyAnswer DecisionTable::On(Term term, const Decision& record) {
   if (gtrid.epoch != term && !MutantOn(Mutant::kLiveKeptAcrossTerms)) {
     return ApplyAnswer::kWrongTerm;
   }
-  if (state_.unfinished.contains(gtrid) || HasEndedBit(gtrid)) return ApplyAnswer::kAlreadyDecided;
-  if (AtOrBelowWatermark(gtrid)) return ApplyAnswer::kForgotten;
+  const Position position = PositionOf(gtrid);
+  if (state_.unfinished.contains(gtrid) || state_.ended.Has(position)) {
+    return ApplyAnswer::kAlreadyDecided;
+  }
+  if (state_.ended.Forgot(position)) return ApplyAnswer::kForgotten;
   if (!record.client_key.empty()) {
     if (state_.keys.contains(record.client_key) && !MutantOn(Mutant::kKeyTwice)) {
       return ApplyAnswer::kKeyConflict;
@@ -42,7 +38,7 @@ ApplyAnswer DecisionTable::On(Term term, const Decision& record) {
     keys_by_age_.emplace_back(state_.ticks, record.client_key);
   }
   state_.unfinished.emplace(gtrid, Unfinished{.decision = record});
-  if (!state_.newest || *state_.newest < PositionOf(gtrid)) state_.newest = PositionOf(gtrid);
+  state_.ended.NoteDecided(position);
   return ApplyAnswer::kAccepted;
 }
 
@@ -52,8 +48,7 @@ ApplyAnswer DecisionTable::On(Term, const End& record) {
     auto it = state_.unfinished.find(gtrid);
     // A heuristic outcome stays on record until an operator forgets it, whatever END says.
     if (it == state_.unfinished.end() || !it->second.heuristics.empty()) continue;
-    Shrink(it->second);
-    state_.unfinished.erase(it);
+    Finish(it);
     answer = ApplyAnswer::kAccepted;
   }
   return answer;
@@ -81,21 +76,17 @@ ApplyAnswer DecisionTable::On(Term, const ForgetHeuristic& record) {
   if (it == state_.unfinished.end() || it->second.heuristics.empty()) {
     return strayed ? ApplyAnswer::kAccepted : ApplyAnswer::kNotFound;
   }
-  Shrink(it->second);
-  state_.unfinished.erase(it);
+  Finish(it);
   return ApplyAnswer::kAccepted;
 }
 
 ApplyAnswer DecisionTable::On(Term, const Tick&) {
   ++state_.ticks;
-  if (state_.newest && (state_.marks.empty() || state_.marks.rbegin()->second != *state_.newest)) {
-    state_.marks.emplace(state_.ticks, *state_.newest);
+  state_.ended.Tick(state_.ticks, limits_.outcome_retention_ticks);
+  for (auto& [incarnation, ended] : state_.older) {
+    ended.Tick(state_.ticks, limits_.outcome_retention_ticks);
   }
-  if (state_.ticks > limits_.outcome_retention_ticks) {
-    auto end = state_.marks.upper_bound(state_.ticks - limits_.outcome_retention_ticks);
-    if (end != state_.marks.begin()) ForgetUpTo(std::prev(end)->second);
-    state_.marks.erase(state_.marks.begin(), end);
-  }
+  std::erase_if(state_.older, [](const auto& one) { return one.second.Spent(); });
   while (!keys_by_age_.empty() &&
          keys_by_age_.front().first + limits_.key_retention_ticks < state_.ticks) {
     state_.keys.erase(keys_by_age_.front().second);
@@ -106,10 +97,11 @@ ApplyAnswer DecisionTable::On(Term, const Tick&) {
 
 DecisionTable::Word DecisionTable::Look(const Gtrid& gtrid) const {
   if (state_.unfinished.contains(gtrid)) return Word::kUnfinished;
-  if (!IsOurs(gtrid)) return Word::kNoRecord;
-  if (HasEndedBit(gtrid)) return Word::kEnded;
-  if (AtOrBelowWatermark(gtrid)) return Word::kForgotten;
-  return Word::kNoRecord;
+  if (!IsOfOurGroup(gtrid)) return Word::kNoRecord;
+  const Position position = PositionOf(gtrid);
+  const EndedTransactions* ended = EndedOf(gtrid);
+  if (ended != nullptr && ended->Has(position)) return Word::kEnded;
+  return IsOurs(gtrid) && !ended->Forgot(position) ? Word::kNoRecord : Word::kForgotten;
 }
 
 const DecisionTable::Unfinished* DecisionTable::Find(const Gtrid& gtrid) const {
@@ -127,15 +119,9 @@ bool DecisionTable::ListsCommit(const Gid& gid) const {
                          return b.bqual == gid.bqual;
                        });
   }
-  if (!IsOurs(gid.gtrid) || !HasEndedBit(gid.gtrid)) return false;
-  // Only the attempts that were not the first are kept. A branch that voted read-only at its first
-  // was never prepared, so nobody asks for it.
-  uint32_t winner = 1;
-  if (auto it = state_.attempts.find(PositionOf(gid.gtrid)); it != state_.attempts.end()) {
-    auto branch = it->second.find(gid.bqual.branch);
-    if (branch != it->second.end()) winner = branch->second;
-  }
-  return gid.bqual.attempt == winner;
+  const EndedTransactions* ended = EndedOf(gid.gtrid);
+  return ended != nullptr && ended->Has(PositionOf(gid.gtrid)) &&
+         gid.bqual.attempt == ended->WinnerOf(PositionOf(gid.gtrid), gid.bqual.branch);
 }
 
 std::string DecisionTable::EvidenceOf(const Gid& gid) const {
@@ -173,45 +159,22 @@ bool DecisionTable::IsOurs(const Gtrid& gtrid) const {
   return IsOfOurGroup(gtrid) && gtrid.incarnation == state_.group->incarnation;
 }
 
-bool DecisionTable::AtOrBelowWatermark(const Gtrid& gtrid) const {
-  return state_.watermark && PositionOf(gtrid) <= *state_.watermark;
+const EndedTransactions* DecisionTable::EndedOf(const Gtrid& gtrid) const {
+  if (!IsOfOurGroup(gtrid)) return nullptr;
+  if (IsOurs(gtrid)) return &state_.ended;
+  auto it = state_.older.find(gtrid.incarnation);
+  return it == state_.older.end() ? nullptr : &it->second;
 }
 
-bool DecisionTable::HasEndedBit(const Gtrid& gtrid) const {
-  if (AtOrBelowWatermark(gtrid)) return false;
-  auto epoch = state_.ended.find(gtrid.epoch);
-  if (epoch == state_.ended.end()) return false;
-  auto word = epoch->second.find(gtrid.seq / kWordBits);
-  return word != epoch->second.end() && (word->second >> gtrid.seq % kWordBits & 1) != 0;
-}
-
-void DecisionTable::Shrink(const Unfinished& entry) {
-  const Gtrid& gtrid = entry.decision.gtrid;
-  // What the watermark has passed is forgotten the moment it ends: it was kept one by one.
-  if (!IsOurs(gtrid) || AtOrBelowWatermark(gtrid)) return;
-  state_.ended[gtrid.epoch][gtrid.seq / kWordBits] |= uint64_t{1} << gtrid.seq % kWordBits;
-  for (const DecidedBranch& branch : entry.decision.branches) {
-    if (branch.bqual.attempt != 1) {
-      state_.attempts[PositionOf(gtrid)][branch.bqual.branch] = branch.bqual.attempt;
-    }
+void DecisionTable::Finish(std::map<Gtrid, Unfinished>::iterator it) {
+  const Decision& decision = it->second.decision;
+  if (IsOurs(decision.gtrid)) {
+    state_.ended.Add(decision);
+  } else if (auto older = state_.older.find(decision.gtrid.incarnation);
+             older != state_.older.end()) {
+    older->second.Add(decision);
   }
-  if (MutantOn(Mutant::kVoidedReaderWins)) return;
-  for (uint32_t branch : entry.decision.voided_readers) {
-    state_.attempts[PositionOf(gtrid)][branch] = 0;
-  }
-}
-
-void DecisionTable::ForgetUpTo(Position watermark) {
-  if (state_.watermark && watermark <= *state_.watermark) return;
-  state_.watermark = watermark;
-  state_.ended.erase(state_.ended.begin(), state_.ended.lower_bound(watermark.epoch));
-  if (auto epoch = state_.ended.find(watermark.epoch); epoch != state_.ended.end()) {
-    // Whole words only; HasEndedBit looks at the watermark first.
-    epoch->second.erase(epoch->second.begin(),
-                        epoch->second.lower_bound((watermark.seq + 1) / kWordBits));
-    if (epoch->second.empty()) state_.ended.erase(epoch);
-  }
-  state_.attempts.erase(state_.attempts.begin(), state_.attempts.upper_bound(watermark));
+  state_.unfinished.erase(it);
 }
 
 }  // namespace assent::coordinator

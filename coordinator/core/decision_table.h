@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "coordinator/core/ended_transactions.h"
 #include "coordinator/core/types.h"
 
 namespace assent::coordinator {
@@ -64,13 +65,6 @@ struct TableLimits {
   size_t keys_max = 1'000'000;  // Beyond it Begin with a key is refused, none is evicted early.
 };
 
-// (epoch, seq) in the order in which gtrids are issued.
-struct Position {
-  uint64_t epoch = 0;
-  uint64_t seq = 0;
-  auto operator<=>(const Position&) const = default;
-};
-
 class DecisionTable {
  public:
   struct Unfinished {
@@ -89,16 +83,13 @@ class DecisionTable {
   struct State {
     std::optional<GroupStart> group;
     uint64_t ticks = 0;
-    std::optional<Position> watermark;  // Everything up to and including may be forgotten.
     // Heuristic outcomes of branches that no unfinished commit lists: of aborted transactions, of
     // ended and of forgotten ones. Kept until an operator forgets them.
     std::map<Gtrid, std::vector<Heuristic>> strays;
-    std::map<Gtrid, Unfinished> unfinished;                  // Committed, END not yet applied.
-    std::map<uint64_t, std::map<uint64_t, uint64_t>> ended;  // epoch -> seq/64 -> bits.
-    std::map<Position, std::map<uint32_t, uint32_t>>
-        attempts;  // Ended: branch -> the attempt that won, if not 1; 0: none.
-    std::map<uint64_t, Position> marks;  // tick -> newest position seen by then.
-    std::optional<Position> newest;      // Newest position of any decision applied.
+    std::map<Gtrid, Unfinished> unfinished;  // Committed, END not yet applied.
+    EndedTransactions ended;                 // Of the group's own incarnation.
+    // Of those that it was restored from, by incarnation, until all is forgotten.
+    std::map<uint64_t, EndedTransactions> older;
     std::map<std::string, Key> keys;
 
     bool operator==(const State&) const = default;
@@ -109,12 +100,14 @@ class DecisionTable {
   // Applies one record that was committed at `term`.
   ApplyAnswer Apply(Term term, const Record& record);
 
-  // What is on record about a gtrid of this group and incarnation.
+  // What is on record about a gtrid of this group.
   enum class Word {
     kNoRecord,
     kUnfinished,  // Committed; Find() has the decision.
     kEnded,       // Committed, every branch done; only a bit is left.
-    kForgotten,   // At or below the watermark, and not unfinished: nobody can tell any more.
+    // Not unfinished, and at or below the watermark, or of another incarnation that it is not on
+    // record for: nobody can tell any more.
+    kForgotten,
   };
   Word Look(const Gtrid& gtrid) const;
   const Unfinished* Find(const Gtrid& gtrid) const;
@@ -144,10 +137,9 @@ class DecisionTable {
 
   bool IsOurs(const Gtrid& gtrid) const;
   bool IsOfOurGroup(const Gtrid& gtrid) const;  // Of any incarnation.
-  bool AtOrBelowWatermark(const Gtrid& gtrid) const;
-  bool HasEndedBit(const Gtrid& gtrid) const;
-  void Shrink(const Unfinished& entry);  // To a bit, and the attempts that were not the first.
-  void ForgetUpTo(Position watermark);
+  // Of the gtrid's incarnation; null if there is none, or it is of another group.
+  const EndedTransactions* EndedOf(const Gtrid& gtrid) const;
+  void Finish(std::map<Gtrid, Unfinished>::iterator it);  // Only a bit stays.
 
   const TableLimits limits_;
   State state_;

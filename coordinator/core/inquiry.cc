@@ -42,7 +42,8 @@ AgentAnswer AnswerAgent(const Gid& gid, const NodeView& node, Live live,
       return AgentAnswer::kForeign;
     case Origin::kOtherIncarnation:
       // A restored group knows what its backup knew. What came after is nobody's to guess.
-      return table.ListsCommit(gid) ? AgentAnswer::kCommit : AgentAnswer::kHazard;
+      if (table.ListsCommit(gid)) return AgentAnswer::kCommit;
+      return MutantOn(Mutant::kOldIncarnationPresumed) ? AgentAnswer::kAbort : AgentAnswer::kHazard;
     case Origin::kOurs:
       break;
   }
@@ -82,7 +83,8 @@ ClientAnswer AnswerClient(const Gtrid& gtrid, const NodeView& node, Live live,
     case Origin::kForeign:
       return ClientAnswer::kForeign;
     case Origin::kOtherIncarnation:
-      return table.Find(gtrid) != nullptr ? ClientAnswer::kCommitted : ClientAnswer::kUnknown;
+      return table.Look(gtrid) == DecisionTable::Word::kForgotten ? ClientAnswer::kUnknown
+                                                                  : ClientAnswer::kCommitted;
     case Origin::kOurs:
       break;
   }

@@ -88,6 +88,65 @@ Result<Record> AsRecord(Result<T> read) {
   return Record{std::move(*read)};
 }
 
+// A TableSnapshot and an OlderIncarnation have the same fields for this.
+template <typename Proto>
+void Fill(const EndedTransactions& from, Proto* to) {
+  if (from.watermark) {
+    to->set_watermark_epoch(from.watermark->epoch);
+    to->set_watermark_seq(from.watermark->seq);
+  }
+  if (from.newest) {
+    to->set_newest_epoch(from.newest->epoch);
+    to->set_newest_seq(from.newest->seq);
+  }
+  for (const auto& [epoch, words] : from.bits) {
+    v1::EndedEpoch* one = to->add_ended();
+    one->set_epoch(epoch);
+    for (const auto& [index, bits] : words) {
+      v1::EndedWord* word = one->add_words();
+      word->set_index(index);
+      word->set_bits(bits);
+    }
+  }
+  for (const auto& [position, branches] : from.attempts) {
+    for (const auto& [branch, attempt] : branches) {
+      v1::EndedAttempt* one = to->add_attempts();
+      one->set_epoch(position.epoch);
+      one->set_seq(position.seq);
+      one->set_branch(branch);
+      one->set_attempt(attempt);
+    }
+  }
+  for (const auto& [tick, position] : from.marks) {
+    v1::RetentionMark* mark = to->add_marks();
+    mark->set_tick(tick);
+    mark->set_epoch(position.epoch);
+    mark->set_seq(position.seq);
+  }
+}
+
+template <typename Proto>
+EndedTransactions ReadEnded(const Proto& from) {
+  EndedTransactions to;
+  // Terms begin at 1, so epoch 0 stands for none.
+  if (from.watermark_epoch() != 0) {
+    to.watermark = Position{from.watermark_epoch(), from.watermark_seq()};
+  }
+  if (from.newest_epoch() != 0) to.newest = Position{from.newest_epoch(), from.newest_seq()};
+  for (const v1::EndedEpoch& epoch : from.ended()) {
+    for (const v1::EndedWord& word : epoch.words()) {
+      to.bits[epoch.epoch()][word.index()] = word.bits();
+    }
+  }
+  for (const v1::EndedAttempt& one : from.attempts()) {
+    to.attempts[{one.epoch(), one.seq()}][one.branch()] = one.attempt();
+  }
+  for (const v1::RetentionMark& mark : from.marks()) {
+    to.marks[mark.tick()] = {mark.epoch(), mark.seq()};
+  }
+  return to;
+}
+
 Status ReadUnfinished(const v1::TableSnapshot& from, DecisionTable::State* to) {
   for (const v1::UnfinishedCommit& one : from.unfinished()) {
     Result<Decision> decision = Read(one.decision());
@@ -177,14 +236,6 @@ v1::TableSnapshot ToProto(const DecisionTable::State& state) {
   v1::TableSnapshot proto;
   if (state.group) Fill(*state.group, proto.mutable_group());
   proto.set_ticks(state.ticks);
-  if (state.watermark) {
-    proto.set_watermark_epoch(state.watermark->epoch);
-    proto.set_watermark_seq(state.watermark->seq);
-  }
-  if (state.newest) {
-    proto.set_newest_epoch(state.newest->epoch);
-    proto.set_newest_seq(state.newest->seq);
-  }
   for (const auto& [gtrid, entry] : state.unfinished) {
     v1::UnfinishedCommit* one = proto.add_unfinished();
     Fill(entry.decision, one->mutable_decision());
@@ -193,29 +244,11 @@ v1::TableSnapshot ToProto(const DecisionTable::State& state) {
   for (const auto& [gtrid, reports] : state.strays) {
     for (const Heuristic& report : reports) Fill(report, proto.add_strays());
   }
-  for (const auto& [epoch, words] : state.ended) {
-    v1::EndedEpoch* one = proto.add_ended();
-    one->set_epoch(epoch);
-    for (const auto& [index, bits] : words) {
-      v1::EndedWord* word = one->add_words();
-      word->set_index(index);
-      word->set_bits(bits);
-    }
-  }
-  for (const auto& [position, branches] : state.attempts) {
-    for (const auto& [branch, attempt] : branches) {
-      v1::EndedAttempt* one = proto.add_attempts();
-      one->set_epoch(position.epoch);
-      one->set_seq(position.seq);
-      one->set_branch(branch);
-      one->set_attempt(attempt);
-    }
-  }
-  for (const auto& [tick, position] : state.marks) {
-    v1::RetentionMark* mark = proto.add_marks();
-    mark->set_tick(tick);
-    mark->set_epoch(position.epoch);
-    mark->set_seq(position.seq);
+  Fill(state.ended, &proto);
+  for (const auto& [incarnation, ended] : state.older) {
+    v1::OlderIncarnation* one = proto.add_older();
+    one->set_incarnation(incarnation);
+    Fill(ended, one);
   }
   for (const auto& [name, key] : state.keys) {
     v1::KeptKey* one = proto.add_keys();
@@ -234,25 +267,11 @@ Result<DecisionTable::State> FromProto(const v1::TableSnapshot& proto) {
     state.group = std::move(*group);
   }
   state.ticks = proto.ticks();
-  // Terms begin at 1, so epoch 0 stands for none.
-  if (proto.watermark_epoch() != 0) {
-    state.watermark = Position{proto.watermark_epoch(), proto.watermark_seq()};
-  }
-  if (proto.newest_epoch() != 0) {
-    state.newest = Position{proto.newest_epoch(), proto.newest_seq()};
+  state.ended = ReadEnded(proto);
+  for (const v1::OlderIncarnation& one : proto.older()) {
+    state.older[one.incarnation()] = ReadEnded(one);
   }
   if (Status read = ReadUnfinished(proto, &state); !read.ok()) return read;
-  for (const v1::EndedEpoch& epoch : proto.ended()) {
-    for (const v1::EndedWord& word : epoch.words()) {
-      state.ended[epoch.epoch()][word.index()] = word.bits();
-    }
-  }
-  for (const v1::EndedAttempt& one : proto.attempts()) {
-    state.attempts[{one.epoch(), one.seq()}][one.branch()] = one.attempt();
-  }
-  for (const v1::RetentionMark& mark : proto.marks()) {
-    state.marks[mark.tick()] = {mark.epoch(), mark.seq()};
-  }
   for (const v1::Heuristic& report : proto.strays()) {
     Result<Heuristic> stray = Read(report);
     if (!stray.ok()) return stray.status();

@@ -170,7 +170,7 @@ TEST_F(Table, RetentionIsCountedInTicks) {
   Ticks(1);
   EXPECT_EQ(table.Look(At(6, 200)), DecisionTable::Word::kForgotten);
   EXPECT_EQ(table.Look(At(6, 201)), DecisionTable::Word::kNoRecord);
-  EXPECT_TRUE(table.state().ended.size() <= 1 && table.state().attempts.empty())
+  EXPECT_TRUE(table.state().ended.bits.size() <= 1 && table.state().ended.attempts.empty())
       << "what is forgotten takes no room";
 }
 

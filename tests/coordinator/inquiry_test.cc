@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "base/mutant.h"
+#include "coordinator/core/restore.h"
 
 namespace assent::coordinator {
 namespace {
@@ -20,7 +23,16 @@ struct About {
   Mode mode = Mode::kTwoPhase;
 };
 
-enum class Record { kNone, kUnfinished, kEnded, kForgotten, kOldIncarnation };
+enum class Record {
+  kNone,
+  kUnfinished,
+  kEnded,
+  kForgotten,
+  // As after a restore: of incarnation 1, while the group is of another by now.
+  kOldUnfinished,
+  kOldEnded,
+  kOldForgotten,
+};
 
 struct Case {
   const char* why;
@@ -41,27 +53,27 @@ Gid GidOf(const About& a) {
           {.mode = a.mode, .resource = "orders_pg", .branch = 0, .attempt = a.attempt}};
 }
 
+bool Old(Record record) { return record >= Record::kOldUnfinished; }
+
 // A table in which attempt 1 of epoch 5, seq 100 is on record as asked for.
 DecisionTable TableWith(Record record) {
   DecisionTable table({.outcome_retention_ticks = 1});
-  GroupStart group{.cluster = "test", .group = 0, .incarnation = kIncarnation};
-  if (record == Record::kOldIncarnation) {
-    // As after a restore: the decision is of incarnation 1, the group now of another.
-    group.incarnation = 1;
-  }
-  table.Apply(1, group);
-  Gid gid = GidOf({.incarnation = group.incarnation});
+  const uint64_t incarnation = Old(record) ? 1 : kIncarnation;
+  table.Apply(1, GroupStart{.cluster = "test", .group = 0, .incarnation = incarnation});
+  Gid gid = GidOf({.incarnation = incarnation});
   if (record != Record::kNone) {
     table.Apply(5, Decision{.gtrid = gid.gtrid, .branches = {{gid.bqual, "xid=1"}}});
   }
-  if (record == Record::kEnded || record == Record::kForgotten) table.Apply(6, End{{gid.gtrid}});
-  if (record == Record::kForgotten) {
-    for (int i = 0; i < 5; ++i) table.Apply(6, Tick{});
+  if (record != Record::kUnfinished && record != Record::kOldUnfinished) {
+    table.Apply(6, End{{gid.gtrid}});
   }
-  if (record == Record::kOldIncarnation) {
-    auto state = table.state();
-    state.group->incarnation = kIncarnation;
-    table.Restore(std::move(state));
+  if (Old(record)) {
+    auto restored = RestoredState(table.state(), kIncarnation);
+    EXPECT_TRUE(restored.ok());
+    table.Restore(std::move(*restored));
+  }
+  if (record == Record::kForgotten || record == Record::kOldForgotten) {
+    for (int i = 0; i < 5; ++i) table.Apply(6, Tick{});
   }
   return table;
 }
@@ -97,14 +109,49 @@ const Case kCases[] = {
      .client = ClientAnswer::kForeign},
     {.why = "other incarnation, decision on record",
      .about = {.incarnation = 1},
-     .record = Record::kOldIncarnation,
+     .record = Record::kOldUnfinished,
      .agent = AgentAnswer::kCommit,
      .client = ClientAnswer::kCommitted},
     {.why = "other incarnation, other attempt on record",
      .about = {.incarnation = 1, .attempt = 2},
-     .record = Record::kOldIncarnation,
+     .record = Record::kOldUnfinished,
      .agent = AgentAnswer::kHazard,
      .client = ClientAnswer::kCommitted},
+    {.why = "other incarnation, committed and ended: a database came back with it prepared",
+     .about = {.incarnation = 1},
+     .record = Record::kOldEnded,
+     .agent = AgentAnswer::kCommit,
+     .client = ClientAnswer::kCommitted},
+    {.why = "other incarnation, ended, other attempt",
+     .about = {.incarnation = 1, .attempt = 2},
+     .record = Record::kOldEnded,
+     .agent = AgentAnswer::kHazard,
+     .client = ClientAnswer::kCommitted},
+    {.why = "other incarnation, ended, its neighbour",
+     .about = {.incarnation = 1, .seq = 101},
+     .record = Record::kOldEnded,
+     .agent = AgentAnswer::kHazard,
+     .client = ClientAnswer::kUnknown},
+    {.why = "the same (epoch, seq) under our own incarnation is another transaction",
+     .record = Record::kOldEnded,
+     .agent = AgentAnswer::kAbort,
+     .client = ClientAnswer::kAborted},
+    {.why = "other incarnation, forgotten by now",
+     .about = {.incarnation = 1},
+     .record = Record::kOldForgotten,
+     .agent = AgentAnswer::kHazard,
+     .client = ClientAnswer::kUnknown},
+    {.why = "an incarnation nobody ever heard of",
+     .about = {.incarnation = 2},
+     .record = Record::kOldEnded,
+     .agent = AgentAnswer::kHazard,
+     .client = ClientAnswer::kUnknown},
+    {.why = "other incarnation, decision on record, at a follower",
+     .about = {.incarnation = 1},
+     .node = kFollower,
+     .record = Record::kOldUnfinished,
+     .agent = AgentAnswer::kRetry,
+     .client = ClientAnswer::kRetry},
     {.why = "other incarnation, no record",
      .about = {.incarnation = 1},
      .agent = AgentAnswer::kHazard,
@@ -215,6 +262,16 @@ TEST(InquirySeededBugs, ForgottenTakenForAbortIsCaught) {
   EXPECT_NE(Ask(Live::kNone, Record::kForgotten), AgentAnswer::kAbort);
   ScopedMutant mutant(Mutant::kForgottenIsAbort);
   EXPECT_EQ(Ask(Live::kNone, Record::kForgotten), AgentAnswer::kAbort);
+}
+
+TEST(InquirySeededBugs, AnOldIncarnationPresumedAbortedIsCaught) {
+  auto ask = [] {
+    return AnswerAgent(GidOf({.incarnation = 1, .seq = 101}), kLeader, Live::kNone,
+                       TableWith(Record::kOldEnded));
+  };
+  EXPECT_EQ(ask(), AgentAnswer::kHazard);
+  ScopedMutant mutant(Mutant::kOldIncarnationPresumed);
+  EXPECT_EQ(ask(), AgentAnswer::kAbort);
 }
 
 #endif

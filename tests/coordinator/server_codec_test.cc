@@ -123,20 +123,22 @@ TEST(RecordCodecTest, TheTableComesBackAsItWas) {
   state.group =
       GroupStart{.cluster = "bank", .cluster_uuid = "u", .group = 0, .incarnation = 0x1234};
   state.ticks = 11;
-  state.watermark = Position{1, 2};
-  state.newest = Position{7, 5};
+  state.ended.watermark = Position{1, 2};
+  state.ended.newest = Position{7, 5};
   const Heuristic report{.gid = {SomeGtrid(), SomeDecision().branches[0].bqual},
                          .end = BranchEnd::kHeuristicRollback,
                          .detail = "a DBA"};
   state.unfinished[SomeGtrid()] = {.decision = SomeDecision(), .heuristics = {report}};
-  state.ended[7] = {{0, 0xF0F0}, {9, ~uint64_t{0}}};
-  state.attempts[{7, 4}] = {{1, 2}, {3, 9}, {4, 0}};
+  state.ended.bits[7] = {{0, 0xF0F0}, {9, ~uint64_t{0}}};
+  state.ended.attempts[{7, 4}] = {{1, 2}, {3, 9}, {4, 0}};
   const Gid stray{{.cluster = "bank", .incarnation = 45, .group = 0, .epoch = 7, .seq = 5},
                   {.resource = "orders_pg", .branch = 0, .attempt = 1}};
   state.strays[stray.gtrid] = {
       {.gid = stray, .end = BranchEnd::kHeuristicCommit, .detail = "by hand"}};
-  state.marks[10] = {7, 3};
+  state.ended.marks[10] = {7, 3};
   state.keys["order-1"] = {.gtrid = SomeGtrid(), .tick = 10};
+  state.older[44] = state.ended;
+  state.older[45].bits[2] = {{1, 1}};
   RecordCodec codec;
   Result<DecisionTable::State> back = codec.DecodeState(codec.EncodeState(state));
   ASSERT_TRUE(back.ok()) << back.status().ToString();
