@@ -124,6 +124,7 @@ Status ReplicatedEngine::Recover(Executor& spares) {
                                 .cluster = options_.cluster,
                                 .node_id = options_.node_id,
                                 .cluster_uuid = options_.cluster_uuid,
+                                .group_incarnation = options_.group_incarnation,
                                 .segment_bytes = options_.segment_bytes,
                                 .observer = options_.observer};
   Result<std::unique_ptr<LogStore>> store = LogStore::Open(

@@ -20,6 +20,8 @@ struct ReplicatedLogOptions {
   uint64_t node_id = 1;
   // Checked too, unless empty.
   std::string cluster_uuid;
+  // Of a group that was restored; checked too, unless 0.
+  uint64_t group_incarnation = 0;
 
   // Size of a log file, made ahead and zeroed. 4 KiB to 1 GiB.
   uint64_t segment_bytes = 16 << 20;

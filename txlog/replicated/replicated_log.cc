@@ -29,6 +29,13 @@ constexpr int kFarewell = 20;
 // would wait for a whole flush.
 constexpr int kTakesBeforeFlush = 8;
 
+// What peers must have in common. Who is left of the group before a restore has the same UUID, but
+// another log.
+std::string PeerIdentity(const NodeIdentity& identity) {
+  if (identity.group_incarnation == 0) return identity.cluster_uuid;
+  return identity.cluster_uuid + "/" + std::to_string(identity.group_incarnation);
+}
+
 size_t MessageBytes(const std::vector<EngineInput>& inputs) {
   size_t bytes = 0;
   for (const EngineInput& input : inputs) {
@@ -59,7 +66,7 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
     impl->engine_ = std::move(*engine);
     if (transport != nullptr) {
       TransportOptions own = *transport;
-      own.cluster_uuid = impl->engine_->identity().cluster_uuid;
+      own.cluster_uuid = PeerIdentity(impl->engine_->identity());
       own.member = impl->self_;
       // Whoever was away for long may not know who leads by now, nor a joining node anybody.
       own.accept_strangers = true;
@@ -271,8 +278,9 @@ void ReplicatedLog::ListMembers(std::function<void(GroupProgress)> done) {
 
 // ---- First starts -------------------------------------------------------------------------------
 
-Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdentity& identity,
-                      std::string first_record, const std::vector<Member>& members) {
+namespace {
+
+Status CheckFirstMembers(const NodeIdentity& identity, const std::vector<Member>& members) {
   bool found = false;
   std::set<uint64_t> ids;
   for (const Member& member : members) {
@@ -295,6 +303,14 @@ Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdenti
   if (members.size() > raft::kMembersMax) {
     return InvalidArgument("a group has at most " + std::to_string(raft::kMembersMax) + " members");
   }
+  return Ok();
+}
+
+}  // namespace
+
+Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdentity& identity,
+                      std::string first_record, const std::vector<Member>& members) {
+  if (Status s = CheckFirstMembers(identity, members); !s.ok()) return s;
   std::vector<Entry> first(2);
   first[0] = {.index = 1, .term = 1, .payload = std::move(first_record)};
   first[1] = {.index = 2,
@@ -302,6 +318,13 @@ Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdenti
               .type = EntryType::kConfig,
               .payload = raft::EncodeConfig(ToConfig(members))};
   return LogStore::Create(disk, directory, identity, first);
+}
+
+Status RestoreGroup(Disk& disk, const std::string& directory, const NodeIdentity& identity,
+                    std::string_view state, const Member& member) {
+  if (Status s = CheckFirstMembers(identity, {member}); !s.ok()) return s;
+  return LogStore::CreateFromState(disk, directory, identity,
+                                   PackSnapshot(ToConfig({member}), state));
 }
 
 Status BootstrapJoining(Disk& disk, const std::string& directory, const NodeIdentity& identity) {

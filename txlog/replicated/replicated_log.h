@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -24,6 +25,13 @@ namespace assent::txlog {
 // delete what is there and try again.
 Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdentity& identity,
                       std::string first_record, const std::vector<Member>& members);
+
+// The same for the only member of a group that begins with `state` instead of a first record: its
+// log has applied that already, as if from a snapshot. For a group that is restored from a backup:
+// identity.group_incarnation tells its nodes from those of the group before, and whoever joins it
+// must be given the same. `state` is of any size.
+Status RestoreGroup(Disk& disk, const std::string& directory, const NodeIdentity& identity,
+                    std::string_view state, const Member& member);
 
 // The same for a node that joins a group later: its log is empty, and it does nothing of its own
 // until a leader has added it. Never with the id of a node that was a member before.

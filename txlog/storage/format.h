@@ -129,6 +129,9 @@ struct NodeIdentity {
   std::string cluster;       // [a-z][a-z0-9-]{0,15}
   std::string cluster_uuid;  // As RandomUuid() makes them.
   uint64_t node_id = 0;      // From 1.
+  // Of a group that was restored from a backup: what tells it from the group before, whose nodes
+  // have the same UUID and must never be listened to. 0: of the group that was bootstrapped.
+  uint64_t group_incarnation = 0;
 
   bool operator==(const NodeIdentity&) const = default;
 };

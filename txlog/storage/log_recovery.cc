@@ -16,8 +16,9 @@ Status NotBootstrapped(const std::string& directory) {
   return FailedPrecondition(
       "directory " + directory +
       " holds no node: bootstrap it if this is a new cluster. If a node did serve from here, its "
-      "disk is lost or not mounted: mount it, or bring back a backup; bootstrapping would make a "
-      "stranger of it. Where others of its group live, remove this node (assentctl member remove) "
+      "disk is lost or not mounted: mount it, or restore a backup (--restore); bootstrapping would "
+      "make a stranger of it. Where others of its group live, remove this node (assentctl member "
+      "remove) "
       "and let one with an id that was never used join from here (--join)");
 }
 
@@ -41,8 +42,8 @@ Result<NodeIdentity> LogStore::ReadIdentity(Disk& disk, const std::string& direc
         return FailedPrecondition(
             "directory " + directory + " holds '" + name + "' but no file '" +
             std::string(kNodeFile) +
-            "': either its bootstrap was cut short (delete the directory "
-            "and bootstrap again, if no node ever served from here) or the file was lost (bring it "
+            "': either its bootstrap or restore was cut short (delete the directory and repeat it, "
+            "if no node ever served from here) or the file was lost (bring it "
             "back from a backup)");
       }
     }
@@ -134,6 +135,10 @@ Status LogStore::CheckOwner(const NodeIdentity& found) const {
   if (found.cluster != options_.cluster) return refuse("cluster", found.cluster, options_.cluster);
   if (!options_.cluster_uuid.empty() && found.cluster_uuid != options_.cluster_uuid) {
     return refuse("the cluster of uuid", found.cluster_uuid, options_.cluster_uuid);
+  }
+  if (options_.group_incarnation != 0 && found.group_incarnation != options_.group_incarnation) {
+    return refuse("group incarnation", std::to_string(found.group_incarnation),
+                  std::to_string(options_.group_incarnation));
   }
   if (found.node_id != options_.node_id) {
     return refuse("node", std::to_string(found.node_id), std::to_string(options_.node_id));

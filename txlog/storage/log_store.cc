@@ -20,15 +20,13 @@ std::string LogStore::Path(std::string_view name) const {
   return options_.directory + "/" + std::string(name);
 }
 
-Status LogStore::Create(Disk& disk, const std::string& directory, const NodeIdentity& identity,
-                        const std::vector<Entry>& first) {
-  if (Status s = CheckIdentity(identity); !s.ok()) return s;
-  for (const Entry& entry : first) {
-    if (entry.payload.empty() || entry.payload.size() > kRecordBytesMax) {
-      return InvalidArgument("a first record of " + std::to_string(entry.payload.size()) +
-                             " bytes: 1 to " + std::to_string(kRecordBytesMax) + " are allowed");
-    }
-  }
+namespace {
+
+// Of whatever a new log begins with.
+constexpr Term kFirstTerm = 1;
+
+// Takes the directory for this process, if nothing is in it.
+Result<std::unique_ptr<DirectoryLock>> LockEmpty(Disk& disk, const std::string& directory) {
   if (Status s = disk.CreateDirectory(directory); !s.ok()) return s;
   Result<std::unique_ptr<DirectoryLock>> lock = disk.Lock(directory);
   if (!lock.ok()) return lock.status();
@@ -39,20 +37,26 @@ Status LogStore::Create(Disk& disk, const std::string& directory, const NodeIden
     bool whole = std::find(names->begin(), names->end(), kNodeFile) != names->end();
     return FailedPrecondition(
         "directory " + directory + " is not empty (it holds '" + name + "'): " +
-        (whole
-             ? "it belongs to a node already; start that node without bootstrap, or name another "
-               "directory"
-             : "if these are the traces of a bootstrap that was cut short, and no node ever served "
-               "from here, delete the directory and bootstrap again; otherwise name another one"));
+        (whole ? "it belongs to a node already; start that node without bootstrap or restore, or "
+                 "name another directory"
+               : "if these are the traces of a bootstrap or restore that was cut short, and no "
+                 "node ever served from here, delete the directory and repeat it; otherwise name "
+                 "another one"));
   }
+  return lock;
+}
 
-  std::string segment = EncodeSegmentHeader({.first_index = 1, .previous_term = 0});
-  for (const Entry& entry : first) AppendRecord(segment, entry, 0);
-  if (Status s = ReplaceFile(disk, directory, SegmentName(1), {segment}); !s.ok()) return s;
-  // Whoever makes a first entry counts as having voted in its term; a node without one, in none.
-  HardState state;
-  if (!first.empty()) {
-    state = {.term = 1, .vote = identity.node_id, .log_floor = first.size()};
+// The files that are there in every directory. Of an empty one that is locked.
+Status MakeFiles(Disk& disk, const std::string& directory, const NodeIdentity& identity,
+                 Index first_index, const std::string& segment, const HardState& state,
+                 const Snapshot* snapshot) {
+  if (Status s = ReplaceFile(disk, directory, SegmentName(first_index), {segment}); !s.ok()) {
+    return s;
+  }
+  if (snapshot != nullptr) {
+    Status s =
+        LogStore::WriteSnapshot(disk, directory, snapshot->index, snapshot->term, snapshot->state);
+    if (!s.ok()) return s;
   }
   if (Status s =
           ReplaceFile(disk, directory, std::string(kHardStateFile), {EncodeHardState(state)});
@@ -61,6 +65,42 @@ Status LogStore::Create(Disk& disk, const std::string& directory, const NodeIden
   }
   // Last, since its presence means that the directory is complete.
   return ReplaceFile(disk, directory, std::string(kNodeFile), {EncodeNodeFile(identity)});
+}
+
+}  // namespace
+
+Status LogStore::Create(Disk& disk, const std::string& directory, const NodeIdentity& identity,
+                        const std::vector<Entry>& first) {
+  if (Status s = CheckIdentity(identity); !s.ok()) return s;
+  for (const Entry& entry : first) {
+    if (entry.payload.empty() || entry.payload.size() > kRecordBytesMax) {
+      return InvalidArgument("a first record of " + std::to_string(entry.payload.size()) +
+                             " bytes: 1 to " + std::to_string(kRecordBytesMax) + " are allowed");
+    }
+  }
+  Result<std::unique_ptr<DirectoryLock>> lock = LockEmpty(disk, directory);
+  if (!lock.ok()) return lock.status();
+  std::string segment = EncodeSegmentHeader({.first_index = 1, .previous_term = 0});
+  for (const Entry& entry : first) AppendRecord(segment, entry, 0);
+  // Whoever makes a first entry counts as having voted in its term; a node without one, in none.
+  HardState state;
+  if (!first.empty()) {
+    state = {.term = kFirstTerm, .vote = identity.node_id, .log_floor = first.size()};
+  }
+  return MakeFiles(disk, directory, identity, 1, segment, state, nullptr);
+}
+
+Status LogStore::CreateFromState(Disk& disk, const std::string& directory,
+                                 const NodeIdentity& identity, std::string_view state) {
+  if (Status s = CheckIdentity(identity); !s.ok()) return s;
+  Result<std::unique_ptr<DirectoryLock>> lock = LockEmpty(disk, directory);
+  if (!lock.ok()) return lock.status();
+  const Snapshot snapshot{.index = 1, .term = kFirstTerm, .state = std::string(state)};
+  const Index next = snapshot.index + 1;
+  return MakeFiles(disk, directory, identity, next,
+                   EncodeSegmentHeader({.first_index = next, .previous_term = snapshot.term}),
+                   {.term = kFirstTerm, .vote = identity.node_id, .log_floor = snapshot.index},
+                   &snapshot);
 }
 
 Term LogStore::last_term() const { return terms_.empty() ? snapshot_term_ : terms_.back().term; }

@@ -26,7 +26,8 @@ struct LogStoreOptions {
   std::string directory;
   std::string cluster;
   uint64_t node_id = 1;
-  std::string cluster_uuid;  // Empty: any.
+  std::string cluster_uuid;        // Empty: any.
+  uint64_t group_incarnation = 0;  // 0: any.
   uint64_t segment_bytes = 16 << 20;
   LogObserver* observer = nullptr;  // Told of each Force. Outlives the store; null: nobody is.
 };
@@ -56,6 +57,9 @@ class LogStore {
   // begins with, from index 1, all of term 1; none for a node that will get everything from others.
   static Status Create(Disk& disk, const std::string& directory, const NodeIdentity& identity,
                        const std::vector<Entry>& first);
+  // The same for a log that begins with a snapshot, of index 1 and term 1, in place of entries.
+  static Status CreateFromState(Disk& disk, const std::string& directory,
+                                const NodeIdentity& identity, std::string_view state);
   static Result<NodeIdentity> ReadIdentity(Disk& disk, const std::string& directory);
 
   Index last_index() const { return last_index_; }

@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kHardStateMagic = "assenths";
 constexpr std::string_view kSnapshotMagic = "assentsn";
 constexpr std::string_view kCrcKey = "crc32c=";
+constexpr std::string_view kIncarnationKey = "group_incarnation=";
 constexpr size_t kHardStateBytes = 40;
 // Both binary files begin alike: magic 8, crc 4, version 4.
 constexpr size_t kCrcAt = 8;
@@ -132,6 +133,9 @@ std::string EncodeNodeFile(const NodeIdentity& identity) {
   std::string text = "format_version=" + std::to_string(kFormatVersion) +
                      "\ncluster=" + identity.cluster + "\ncluster_uuid=" + identity.cluster_uuid +
                      "\nnode_id=" + std::to_string(identity.node_id) + "\n";
+  if (identity.group_incarnation != 0) {
+    text += std::string(kIncarnationKey) + std::to_string(identity.group_incarnation) + "\n";
+  }
   return text + CrcLine(text);
 }
 
@@ -146,18 +150,21 @@ Result<NodeIdentity> DecodeNodeFile(std::string_view text, const std::string& pa
                        "program may edit this file)");
   }
   std::string_view rest = text.substr(0, crc_at);
-  std::string_view version, cluster, uuid, node_id;
+  std::string_view version, cluster, uuid, node_id, incarnation;
   if (!TakeLine(rest, "format_version=", &version)) {
     return DamagedFile(path, 0, "the line format_version= is missing");
   }
   if (version != std::to_string(kFormatVersion)) return Newer(path, std::string(version));
   NodeIdentity identity;
   if (!TakeLine(rest, "cluster=", &cluster) || !TakeLine(rest, "cluster_uuid=", &uuid) ||
-      !TakeLine(rest, "node_id=", &node_id) || !rest.empty() ||
-      !ParseNumber(node_id, &identity.node_id)) {
+      !TakeLine(rest, "node_id=", &node_id) || !ParseNumber(node_id, &identity.node_id) ||
+      (TakeLine(rest, kIncarnationKey, &incarnation) &&
+       !ParseNumber(incarnation, &identity.group_incarnation)) ||
+      !rest.empty()) {
     return DamagedFile(path, 0,
                        "it should have the lines format_version, cluster, cluster_uuid, "
-                       "node_id, crc32c");
+                       "node_id, crc32c, and before the last, if the group was restored, "
+                       "group_incarnation");
   }
   identity.cluster = cluster;
   identity.cluster_uuid = uuid;

@@ -79,7 +79,9 @@ std::string Versions(uint32_t theirs, MemberId us) {
 
 std::string Clusters(const std::string& theirs, const std::string& ours) {
   return "cluster " + theirs + " meets cluster " + ours +
-         "; correct the address in the list of members, or the data directory of one node";
+         "; correct the address in the list of members, or the data directory of one node. Behind "
+         "a slash stands the group_incarnation of a group that was restored: a node that joins it "
+         "is made with the same, and a node of the group before must stay stopped";
 }
 
 }  // namespace

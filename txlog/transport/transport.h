@@ -47,6 +47,7 @@ struct TransportOptions {
   // As SetPeers, from the first moment on: a peer that dials before it is known is refused.
   std::vector<Peer> peers;
 
+  // Of the cluster, and whatever else its peers must have in common with it: 1 to 64 bytes.
   std::string cluster_uuid;
   MemberId member = 0;
   // Which life of this node: must be another at each start. 0: drawn at random.
