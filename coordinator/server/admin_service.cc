@@ -101,4 +101,9 @@ grpc::ServerUnaryReactor* AdminService::TransferLeadership(
                               .reply = Finisher<MembershipAnswer>(reactor, reply)});
 }
 
+grpc::ServerWriteReactor<v1::BackupChunk>* AdminService::Backup(
+    grpc::CallbackServerContext* context, const v1::BackupRequest*) {
+  return BackupStream::Start(*context, driver_, backups_);
+}
+
 }  // namespace assent::coordinator

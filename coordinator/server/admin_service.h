@@ -5,6 +5,7 @@
 #include <string>
 
 #include "assent/v1/admin_service.grpc.pb.h"
+#include "coordinator/server/backup_stream.h"
 #include "coordinator/server/driver.h"
 
 namespace assent::coordinator {
@@ -35,11 +36,14 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* TransferLeadership(grpc::CallbackServerContext* context,
                                                const v1::TransferLeadershipRequest* request,
                                                v1::TransferLeadershipReply* reply) override;
+  grpc::ServerWriteReactor<v1::BackupChunk>* Backup(grpc::CallbackServerContext* context,
+                                                    const v1::BackupRequest* request) override;
 
  private:
   Driver& driver_;
   const uint64_t node_;
   const std::chrono::steady_clock::time_point started_;
+  BackupSlot backups_;
 };
 
 }  // namespace assent::coordinator

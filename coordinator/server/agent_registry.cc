@@ -76,8 +76,8 @@ std::optional<Refusal> AgentRegistry::CheckHello(const AgentHello& hello,
         "agent " + hello.agent_id + " is pinned to group incarnation " +
         std::to_string(hello.group_incarnation) + ", this group has " +
         std::to_string(group.incarnation) +
-        ": the group was set up anew or restored; settle its prepared branches, then re-pin the "
-        "agent by hand"));
+        ": the group was set up anew or restored; if that is meant, start the agent once with "
+        "--repin"));
   }
   return std::nullopt;
 }

@@ -24,20 +24,22 @@ Reply<T> Finisher(grpc::ServerUnaryReactor* reactor, Proto* to) {
   };
 }
 
+// Why the driver did not take a call.
+inline grpc::Status NotTaken(Driver& driver) {
+  if (driver.stopping()) {
+    return ToGrpc(
+        {Unavailable("this coordinator is stopping: retry"), Reason::kNotLeader, 200, {}});
+  }
+  return ToGrpc({ResourceExhausted("queue_max calls wait for this coordinator: retry later"),
+                 Reason::kLimit,
+                 100,
+                 {}});
+}
+
 // Posts the call, or says that the queue is full.
 inline grpc::ServerUnaryReactor* Forward(Driver& driver, grpc::ServerUnaryReactor* reactor,
                                          DriverEvent call) {
-  if (driver.TryPost(std::move(call))) return reactor;
-  if (driver.stopping()) {
-    reactor->Finish(
-        ToGrpc({Unavailable("this coordinator is stopping: retry"), Reason::kNotLeader, 200, {}}));
-  } else {
-    reactor->Finish(ToGrpc({ResourceExhausted("queue_max calls wait for this coordinator: retry "
-                                              "later"),
-                            Reason::kLimit,
-                            100,
-                            {}}));
-  }
+  if (!driver.TryPost(std::move(call))) reactor->Finish(NotTaken(driver));
   return reactor;
 }
 

@@ -4,7 +4,7 @@
 //
 // The code stands in several files: driver.cc (the loop), driver_clients.cc (calls of clients),
 // driver_live.cc (from Begin to the decision), driver_finishing.cc (phase two and END),
-// driver_log.cc (what the log says), driver_group.cc (the group's members and its lead),
+// driver_log.cc (what the log says), driver_group.cc (the group's members and its lead, backups),
 // driver_agents.cc (links), driver_views.cc (Get, List, status).
 #pragma once
 
@@ -233,6 +233,8 @@ class Driver final : public txlog::Listener {
   void On(TransferAnswered& event);
   void HandOverWhenDrained(bool in_time);
   void EndTransfer(const Status& status);
+  void On(BackupCall& call);
+  void On(BackupProved& event);
   Refusal NotLeader(Status why, uint32_t retry_delay_ms = 100) const;
   Refusal NotLeading() const;
 

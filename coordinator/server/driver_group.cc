@@ -1,8 +1,10 @@
-// The group: its members, who leads it, and handing the lead over.
+// The group: its members, who leads it, handing the lead over, and backups of its state.
 #include <string>
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutant.h"
+#include "coordinator/core/restore.h"
 #include "coordinator/server/driver.h"
 
 namespace assent::coordinator {
@@ -117,6 +119,54 @@ void Driver::EndTransfer(const Status& status) {
     }
   }
   transfer_.reset();
+}
+
+// ---- Backups ------------------------------------------------------------------------------------
+
+// A leader that is over may lack the newest decisions without knowing it: the log proves the lead
+// first, and by then has handed over all that was committed before the call.
+void Driver::On(BackupCall& call) {
+  if (!Ready()) {
+    call.reply(NotLeading());
+    return;
+  }
+  auto proved = [this, reply = std::move(call.reply)](Status status) {
+    // Encoding a large state takes long: not on the log's thread.
+    if (PostAndWake(BackupProved{std::move(status), reply})) return;
+    reply(Refusal{Unavailable("this coordinator is stopping: repeat the backup"),
+                  Reason::kNotLeader,
+                  200,
+                  {},
+                  {}});
+  };
+  if (MutantOn(Mutant::kBackupUnproved)) {
+    proved(Ok());
+  } else {
+    log_->ReadBarrier(std::move(proved));
+  }
+}
+
+void Driver::On(BackupProved& event) {
+  if (!event.status.ok()) {
+    event.reply(NotLeader(std::move(event.status)));
+    return;
+  }
+  if (!Ready()) {
+    event.reply(NotLeading());
+    return;
+  }
+  const DecisionTable::State& state = table_.state();
+  BackupAnswer answer{.group = *table_.group(),
+                      .term = term_,
+                      .index = applied_index_,
+                      .decisions = CountDecisions(state),
+                      .unfinished = state.unfinished.size(),
+                      .state = codec_.EncodeState(state)};
+  LogInfo("backup", {{"index", answer.index},
+                     {"decisions", answer.decisions},
+                     {"unfinished", answer.unfinished},
+                     {"bytes", answer.state.size()}});
+  event.reply(std::move(answer));
 }
 
 }  // namespace assent::coordinator

@@ -47,14 +47,23 @@ std::string ClientAddress(const Options& options) {
   return options.address.empty() ? options.listen : options.address;
 }
 
+txlog::Member OnlyMember(const Options& options) {
+  return {.id = options.node_id,
+          .peer_address = PeerAddress(options),
+          .address = ClientAddress(options)};
+}
+
+uint64_t IncarnationOf(const Options& options) {
+  uint64_t number = 0;
+  const std::string& text = options.group_incarnation;
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && stop == text.data() + text.size() ? number : 0;
+}
+
 std::vector<txlog::Member> FirstMembers(const Options& options) {
   std::vector<txlog::Member> members;
   for (const std::string& text : options.members) members.push_back(*ParseFirstMember(text));
-  if (members.empty()) {
-    members.push_back({.id = options.node_id,
-                       .peer_address = PeerAddress(options),
-                       .address = ClientAddress(options)});
-  }
+  if (members.empty()) members.push_back(OnlyMember(options));
   return members;
 }
 
@@ -67,10 +76,20 @@ std::vector<std::string> CheckGroupOptions(const Options& o) {
   if (!o.peer_listen.empty()) check(net::CheckListenAddress("peer_listen", o.peer_listen, tls));
   if (!o.peer_address.empty()) check(net::CheckDialAddress("peer_address", o.peer_address));
   if (!o.address.empty()) check(net::CheckDialAddress("address", o.address));
-  if (o.bootstrap && o.join) {
+  if (o.bootstrap + o.join + !o.restore.empty() > 1) {
     problems.push_back(
-        "bootstrap and join: give one of them; bootstrap makes a new group, join a "
-        "further member of one that is there");
+        "bootstrap, join, restore: give one of them; bootstrap makes a new group, join a further "
+        "member of one that is there, restore a group that goes on from a backup");
+  }
+  if (!o.group_incarnation.empty() && IncarnationOf(o) == 0) {
+    problems.push_back("group_incarnation '" + o.group_incarnation +
+                       "' is no number from 1 to 18446744073709551615: take it from assentctl "
+                       "status");
+  }
+  if (!o.group_incarnation.empty() && o.bootstrap) {
+    problems.push_back(
+        "group_incarnation is that of a restored group, which has been bootstrapped long ago: "
+        "leave it out, or use --join");
   }
   if ((o.join || o.members.size() > 1) && o.peer_listen.empty()) {
     problems.push_back(

@@ -16,6 +16,12 @@ Result<txlog::Member> ParseFirstMember(const std::string& text);
 // As `options` say; this node alone if they name none. Only after ValidateOptions.
 std::vector<txlog::Member> FirstMembers(const Options& options);
 
+// This node as the only member.
+txlog::Member OnlyMember(const Options& options);
+
+// Of a group that was restored; 0: none is given, or it is no number.
+uint64_t IncarnationOf(const Options& options);
+
 // How others reach this node: what the options say, or where it listens.
 std::string PeerAddress(const Options& options);
 std::string ClientAddress(const Options& options);

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/rpc/process.h"
 #include "coordinator/server/options.h"
+#include "coordinator/server/restore_node.h"
 #include "coordinator/server/server.h"
 
 namespace {
@@ -47,6 +48,22 @@ int Join(const assent::coordinator::Options& options) {
   return 0;
 }
 
+int Restore(const assent::coordinator::Options& options) {
+  auto restored = assent::coordinator::RestoreNode(options);
+  if (!restored.ok()) return Fail(restored.status());
+  std::printf(
+      "%s is now the home of cluster %s (%s), node %llu, restored from %s of %s with %llu "
+      "decisions. Its group incarnation is %llu. Start it with the same options, without "
+      "--restore; start each agent once with --repin; nodes that join need that "
+      "group_incarnation. Nodes of the group before must stay stopped.\n",
+      options.data_dir.c_str(), restored->backup.cluster.c_str(),
+      restored->backup.cluster_uuid.c_str(), static_cast<unsigned long long>(options.node_id),
+      options.restore.c_str(), restored->backup.taken.c_str(),
+      static_cast<unsigned long long>(restored->backup.decisions),
+      static_cast<unsigned long long>(restored->incarnation));
+  return 0;
+}
+
 // Signals are waited for by the main thread alone: blocked before any other thread is born.
 sigset_t BlockSignals() {
   sigset_t signals;
@@ -78,6 +95,7 @@ int main(int argc, char** argv) {
   if (assent::ParseLogLevel(options.log_level, &level)) assent::SetLogLevel(level);
   if (options.bootstrap) return Bootstrap(options);
   if (options.join) return Join(options);
+  if (!options.restore.empty()) return Restore(options);
 
   sigset_t signals = BlockSignals();
   LogOptions(set);

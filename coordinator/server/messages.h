@@ -241,6 +241,24 @@ struct TransferCall {
   Reply<MembershipAnswer> reply;
 };
 
+// The state of the group as a snapshot would hold it, and what it is of.
+struct BackupAnswer {
+  GroupStart group;
+  Term term = 0;
+  txlog::Index index = 0;  // Every entry up to here is in it.
+  uint64_t decisions = 0;
+  uint64_t unfinished = 0;
+  std::string state;
+};
+struct BackupCall {
+  Reply<BackupAnswer> reply;
+};
+// The log has answered whether this node still led when the call came.
+struct BackupProved {
+  Status status;
+  Reply<BackupAnswer> reply;
+};
+
 // ---- Agents -------------------------------------------------------------------------------------
 
 // One connection of an agent; never used twice in a process.
@@ -418,8 +436,8 @@ struct ProposalAnswered {
 
 using DriverEvent =
     std::variant<BeginCall, CommitCall, ReportCall, RollbackCall, GetCall, ListCall, StatusCall,
-                 ForgetCall, MembersCall, ChangeCall, TransferCall, LinkOpened, LinkInput,
-                 LinkClosed, LogSnapshot, LogApplied, LogLeadership, SnapshotWanted, LogGroup,
-                 TransferAnswered, ProposalAnswered>;
+                 ForgetCall, MembersCall, ChangeCall, TransferCall, BackupCall, BackupProved,
+                 LinkOpened, LinkInput, LinkClosed, LogSnapshot, LogApplied, LogLeadership,
+                 SnapshotWanted, LogGroup, TransferAnswered, ProposalAnswered>;
 
 }  // namespace assent::coordinator

@@ -45,6 +45,10 @@ void DescribeIdentity(OptionSet& set, Options& o) {
           "What tells this cluster from every other, 36 characters as uuidgen makes them. Needed, "
           "the same on every member, where `members` has several; drawn by --bootstrap where it "
           "has one.");
+  set.Add("group_incarnation", &o.group_incarnation,
+          "Of a group that was restored from a backup: what assentctl status shows as its "
+          "incarnation. --join needs it there, so that no node of the group before is taken for "
+          "one of this. Empty: the group was never restored.");
   set.Add("join", &o.join,
           "Initialise the empty data_dir as that of a new member, which has been or will be added "
           "with assentctl member add, and exit. Give it once, as the flag --join, never in the "
@@ -52,6 +56,10 @@ void DescribeIdentity(OptionSet& set, Options& o) {
   set.Add("bootstrap", &o.bootstrap,
           "Initialise the empty data_dir as a new group, and exit. Give it once, as the flag "
           "--bootstrap, never in the file.");
+  set.Add("restore", &o.restore,
+          "Initialise the empty data_dir as the first member of a group that goes on from this "
+          "backup, the path of a file that assentctl backup saved, and exit. Give it once, as the "
+          "flag --restore FILE, never in the file.");
   set.Add("log_level", &o.log_level, "Least severe lines that are logged.")
       .OneOf({"debug", "info", "warning", "error"});
 }

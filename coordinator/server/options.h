@@ -25,8 +25,10 @@ struct Options {
   std::string address;       // Empty: listen.
   std::vector<std::string> members;
   std::string cluster_uuid;
+  std::string group_incarnation;  // Digits; empty: not of a restored group, or any.
   bool bootstrap = false;
   bool join = false;
+  std::string restore;  // Path of a backup.
 
   uint64_t live_transactions_max = 10'000;
   uint64_t queue_max = 20'000;

@@ -41,7 +41,10 @@ uint64_t FirstIncarnation(const std::string& uuid) {
 }
 
 txlog::NodeIdentity IdentityOf(const Options& options, std::string uuid) {
-  return {.cluster = options.cluster, .cluster_uuid = std::move(uuid), .node_id = options.node_id};
+  return {.cluster = options.cluster,
+          .cluster_uuid = std::move(uuid),
+          .node_id = options.node_id,
+          .group_incarnation = IncarnationOf(options)};
 }
 
 }  // namespace
@@ -126,6 +129,7 @@ Status Server::OpenLog() {
                                          .cluster = options_.cluster,
                                          .node_id = options_.node_id,
                                          .cluster_uuid = options_.cluster_uuid,
+                                         .group_incarnation = IncarnationOf(options_),
                                          .segment_bytes = options_.segment_bytes,
                                          .snapshot_after_bytes = options_.snapshot_log_bytes,
                                          .election_timeout = options_.election_timeout,

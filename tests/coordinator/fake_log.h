@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/server/codec.h"
@@ -46,6 +47,11 @@ class FakeLog final : public txlog::DecisionLog {
     std::function<void(txlog::Fate)> done;
   };
 
+  // What a restored node's log holds: a snapshot of entry 1. Before Start.
+  void Begin(std::string state) {
+    snapshot_ = std::move(state);
+    snapshot_index_ = last_ = 1;
+  }
   // A driver that starts: hears all entries, takes the lead in the next term, applies its no-op.
   void Start(txlog::Listener& listener);
   // Adds an entry as another node, or an earlier life, might have.
@@ -64,7 +70,7 @@ class FakeLog final : public txlog::DecisionLog {
 
   void Propose(std::string record, txlog::Term term,
                std::function<void(txlog::Fate)> done) override;
-  void ReadBarrier(std::function<void(Status)> done) override { done(Ok()); }
+  void ReadBarrier(std::function<void(Status)> done) override { done(barrier); }
   void SaveSnapshot(txlog::Index index, std::string state) override;
   // Answered by the test.
   void ChangeMembership(txlog::MembershipChange change, std::function<void(Status)> done) override {
@@ -86,6 +92,7 @@ class FakeLog final : public txlog::DecisionLog {
   std::vector<Change> changes;
   std::vector<Transfer> transfers;
   txlog::GroupProgress progress;
+  Status barrier;  // What the next ones hear.
   Mode mode = Mode::kApply;
   std::vector<Held> held;
   txlog::Term term() const { return term_; }
