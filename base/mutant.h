@@ -53,6 +53,7 @@ namespace assent {
   X(kGraceSkipped, "grace_skipped")                  /* 5: COMMIT before finish_grace */           \
   X(kAppHeldLost, "app_held_lost")                   /* 5: with its agent */                       \
   X(kVoidedReaderWins, "voided_reader_wins")         /* 11: what END keeps */                      \
+  X(kSnapshotForgetsEnded, "snapshot_forgets_ended") /* 11: outcomes of ended ones */              \
   X(kAppEndsUnheard, "app_ends_unheard")             /* 5 (b): client, before the outcome */       \
   X(kAppIgnoresFailedPrepare, "app_ignores_failed_prepare") /* 5: Commit sent all the same */      \
   X(kVoteWithoutLook, "vote_without_look")                  /* 5(a): yes for what was not seen */  \

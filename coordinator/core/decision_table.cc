@@ -145,6 +145,7 @@ const DecisionTable::Key* DecisionTable::FindKey(const std::string& client_key) 
 
 void DecisionTable::Restore(State state) {
   state_ = std::move(state);
+  if (MutantOn(Mutant::kSnapshotForgetsEnded)) state_.ended.bits.clear();
   keys_by_age_.clear();
   for (const auto& [name, key] : state_.keys) keys_by_age_.emplace_back(key.tick, name);
   std::sort(keys_by_age_.begin(), keys_by_age_.end());

@@ -8,5 +8,5 @@ assent_test(NAME coordinator_driver_test LABEL unit LIBS assent::coordinator_dri
 if(TARGET assent::coordinator_server)
   assent_test(NAME coordinator_server_test LABEL unit LIBS assent::coordinator_server
     SOURCES server_codec_test.cc server_grpc_app_held_test.cc server_grpc_test.cc
-            server_options_test.cc server_restore_test.cc)
+            server_options_test.cc server_remembered_test.cc server_restore_test.cc)
 endif()
