@@ -171,8 +171,10 @@ TEST_F(AppHeldTest, FailedPrepareIsNeverCommitted) {
   EXPECT_THAT(pg_.ran(), ElementsAre("BEGIN", "PREPARE g-1/1", "ROLLBACK", "ROLLBACK g-1/1"));
   EXPECT_EQ(my_.ran().back(), "XA ROLLBACK g-1/2");
 
+#if defined(ASSENT_FAILPOINTS)
   ScopedMutant mutant(Mutant::kAppIgnoresFailedPrepare);
   EXPECT_FALSE(commit().aborted());
+#endif
 }
 
 // The rule that the whole protocol rests on: what may be prepared is not ended before the outcome.
@@ -194,6 +196,7 @@ TEST_F(AppHeldTest, UnclearPrepareIsEndedOnlyAfterTheOutcome) {
                                                  "XA PREPARE g-1/1", "XA ROLLBACK g-1/1"));
 }
 
+#if defined(ASSENT_FAILPOINTS)
 TEST_F(AppHeldTest, UnclearPrepareThatIsEndedEarlyWouldBeNoticed) {
   ScopedMutant mutant(Mutant::kAppEndsUnheard);
   my_.Fail("XA PREPARE");
@@ -202,6 +205,7 @@ TEST_F(AppHeldTest, UnclearPrepareThatIsEndedEarlyWouldBeNoticed) {
   EXPECT_TRUE(transaction.Commit({.retry_for = milliseconds(20)}).unknown());
   EXPECT_EQ(my_.ran().back(), "XA ROLLBACK g-1/1");
 }
+#endif
 
 TEST_F(AppHeldTest, UnknownOutcomeLeavesPreparedSessionsAlone) {
   coordinator_.script.Always("Commit", Step::kSayUnknown);
