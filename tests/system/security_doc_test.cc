@@ -4,7 +4,7 @@
 #include <sstream>
 
 #include "tests/support/connect.h"
-#include "tests/support/paths.h"
+#include "tests/support/doc_page.h"
 #include "tests/support/process.h"
 #include "tests/system/system_fixture.h"
 
@@ -12,27 +12,10 @@ namespace assent::system_tests {
 namespace {
 
 using std::chrono::seconds;
+using test_support::ReplaceAll;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::SizeIs;
-
-void Replace(const std::string& from, const std::string& to, std::string* text) {
-  for (size_t at = 0; (at = text->find(from, at)) != std::string::npos; at += to.size()) {
-    text->replace(at, from.size(), to);
-  }
-}
-
-// The page's blocks of that language, in their order.
-std::vector<std::string> Blocks(const std::string& language) {
-  const std::string page = test_support::ReadFile(tests::SourceDir() + "/docs/security.md");
-  const std::string fence = "```" + language + "\n";
-  std::vector<std::string> blocks;
-  for (size_t at = 0; (at = page.find(fence, at)) != std::string::npos;) {
-    at += fence.size();
-    blocks.push_back(page.substr(at, page.find("```", at) - at));
-  }
-  return blocks;
-}
 
 class SecurityDocTest : public SystemTest {
  protected:
@@ -45,7 +28,7 @@ class SecurityDocTest : public SystemTest {
 
   // Where the page's directory on each machine is, all of them.
   static std::string Here(std::string text) {
-    Replace("/etc/assent/tls", dir_->File("certs"), &text);
+    ReplaceAll("/etc/assent/tls", dir_->File("certs"), &text);
     return text;
   }
   static test_support::Toml Settings(const std::string& block) {
@@ -76,18 +59,19 @@ class SecurityDocTest : public SystemTest {
 std::unique_ptr<test_support::TempDir> SecurityDocTest::dir_;
 
 TEST_F(SecurityDocTest, ItsStepsLeadToAHouseUnderTls) {
-  const std::vector<std::string> commands = Blocks("sh");
-  const std::vector<std::string> settings = Blocks("toml");
+  const auto blocks = test_support::DocBlocks("docs/security.md");
+  const auto commands = test_support::OfLanguage(blocks, "sh");
+  const auto settings = test_support::OfLanguage(blocks, "toml");
   ASSERT_THAT(commands, SizeIs(3));
   ASSERT_THAT(settings, SizeIs(2));
-  EXPECT_THAT(Shell(commands[0]), AllOf(HasSubstr("node1.example"), HasSubstr("OU=client")));
-  StartHouse(
-      {.coordinator_settings = Settings(settings[0]), .agent_settings = Settings(settings[1])});
+  EXPECT_THAT(Shell(commands[0].text), AllOf(HasSubstr("node1.example"), HasSubstr("OU=client")));
+  StartHouse({.coordinator_settings = Settings(settings[0].text),
+              .agent_settings = Settings(settings[1].text)});
   if (HasFatalFailure()) return;
 
-  std::string status = commands[1];
+  std::string status = commands[1].text;
   ASSERT_THAT(status, HasSubstr("node1.example:7400"));
-  Replace("node1.example:7400", House().coordinator().endpoint(), &status);
+  ReplaceAll("node1.example:7400", House().coordinator().endpoint(), &status);
   EXPECT_THAT(Shell(status), AllOf(HasSubstr("agent-pg"), HasSubstr("bank_my")));
   const client::TlsOptions tls =
       test_support::TlsOf(test_support::PathsOf(dir_->File("certs"), "shop"));
@@ -102,7 +86,7 @@ TEST_F(SecurityDocTest, ItsStepsLeadToAHouseUnderTls) {
   EXPECT_EQ(transaction->Commit().outcome, client::Outcome::kCommitted);
 
   // The coordinator takes its new certificate while the agents still have their old ones.
-  Shell(commands[2]);
+  Shell(commands[2].text);
   House().coordinator().Kill9();
   ASSERT_TRUE(House().coordinator().Start().ok());
   EXPECT_TRUE(test_support::WaitUntil(seconds(20), [&] {
