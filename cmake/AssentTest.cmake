@@ -1,4 +1,4 @@
-# assent_test(NAME <name> LABEL unit|db|chaos SOURCES ... LIBS ... [TIMEOUT seconds] [ARGS ...])
+# assent_test(NAME <name> LABEL unit|db|chaos|... SOURCES ... LIBS ... [TIMEOUT seconds] [ARGS ...])
 #
 # One GoogleTest binary, one ctest entry. tests/run sets GTEST_OUTPUT and counts the single tests
 # from the XML, so that a binary that dies is counted as a failure and not as silence.
@@ -18,6 +18,17 @@ function(assent_test)
     set(T_TIMEOUT 180)
   endif()
   set_tests_properties(${T_NAME} PROPERTIES LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT})
+endfunction()
+
+# assent_chaos_test(NAME <name> SOURCES ... LIBS ... [TIMEOUT seconds]): the same tests twice, <name>
+# with the label chaos, and <name>_tls with chaos_tls and mutual TLS at every port: they ask
+# tests/support/doors_under_test.h.
+function(assent_chaos_test)
+  cmake_parse_arguments(T "" "NAME;TIMEOUT" "SOURCES;LIBS" ${ARGN})
+  assent_test(NAME ${T_NAME} LABEL chaos TIMEOUT ${T_TIMEOUT}
+    SOURCES ${T_SOURCES} LIBS ${T_LIBS} assent::plain_doors)
+  assent_test(NAME ${T_NAME}_tls LABEL chaos_tls TIMEOUT ${T_TIMEOUT}
+    SOURCES ${T_SOURCES} LIBS ${T_LIBS} assent::tls_doors)
 endfunction()
 
 # assent_fuzz(NAME <room>_fuzz SOURCES ... LIBS ...): a libFuzzer binary, only in the fuzz preset,

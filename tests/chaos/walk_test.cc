@@ -1,5 +1,7 @@
 // kill -9 of the coordinator, an agent or a database at each named step (steps.h): both databases
-// end the same, nothing stays prepared, the client was told the truth. Half of it with mutual TLS.
+// end the same, nothing stays prepared, the client was told the truth. Every stretch is there plain
+// and with mutual TLS, each way in two halves; the binaries choose by their filter
+// (CMakeLists.txt).
 #include "tests/chaos/walk.h"
 
 #include <gtest/gtest.h>
@@ -33,21 +35,23 @@ std::string NameOf(const testing::TestParamInfo<Stretch>& info) {
   return name;
 }
 
-// Every second stretch is walked with TLS, the others without: of each step some, and of each part
-// that is killed, as the number of parts is odd.
-std::vector<Stretch> Stretches(Place place, bool tls) {
+// Every second stretch is of the first half: of each step some, and of each part that is killed, as
+// the number of parts is odd.
+enum class Half { kFirst, kSecond };
+
+std::vector<Stretch> Stretches(Place place, Half half, bool tls) {
   constexpr Part kAll[] = {Part::kCoordinator, Part::kPostgresAgent, Part::kMariadbAgent,
                            Part::kPostgres, Part::kMariadb};
   std::vector<Stretch> stretches;
-  bool tls_is_next = false;
+  Half next = Half::kFirst;
   for (const Step& step : Steps()) {
     if (step.place != place) continue;
     std::vector<Part> stopped = {Part::kCoordinator};
     if (place == Place::kAgent) stopped = {Part::kPostgresAgent, Part::kMariadbAgent};
     for (Part at : stopped) {
       for (Part killed : kAll) {
-        if (tls_is_next == tls) stretches.push_back({step, at, killed, tls});
-        tls_is_next = !tls_is_next;
+        if (next == half) stretches.push_back({step, at, killed, tls});
+        next = next == Half::kFirst ? Half::kSecond : Half::kFirst;
       }
     }
   }
@@ -103,14 +107,28 @@ TEST_P(WalkTest, EndsAlikeInBothDatabasesAndAsTold) {
   }
 }
 
+// What is walked every day: one half plain, the other with TLS.
 INSTANTIATE_TEST_SUITE_P(Coordinator, WalkTest,
-                         testing::ValuesIn(Stretches(Place::kCoordinator, false)), NameOf);
+                         testing::ValuesIn(Stretches(Place::kCoordinator, Half::kFirst, false)),
+                         NameOf);
 INSTANTIATE_TEST_SUITE_P(CoordinatorTls, WalkTest,
-                         testing::ValuesIn(Stretches(Place::kCoordinator, true)), NameOf);
-INSTANTIATE_TEST_SUITE_P(Agents, WalkTest, testing::ValuesIn(Stretches(Place::kAgent, false)),
+                         testing::ValuesIn(Stretches(Place::kCoordinator, Half::kSecond, true)),
                          NameOf);
-INSTANTIATE_TEST_SUITE_P(AgentsTls, WalkTest, testing::ValuesIn(Stretches(Place::kAgent, true)),
+INSTANTIATE_TEST_SUITE_P(Agents, WalkTest,
+                         testing::ValuesIn(Stretches(Place::kAgent, Half::kFirst, false)), NameOf);
+INSTANTIATE_TEST_SUITE_P(AgentsTls, WalkTest,
+                         testing::ValuesIn(Stretches(Place::kAgent, Half::kSecond, true)), NameOf);
+// And the rest.
+INSTANTIATE_TEST_SUITE_P(CoordinatorRest, WalkTest,
+                         testing::ValuesIn(Stretches(Place::kCoordinator, Half::kSecond, false)),
                          NameOf);
+INSTANTIATE_TEST_SUITE_P(CoordinatorRestTls, WalkTest,
+                         testing::ValuesIn(Stretches(Place::kCoordinator, Half::kFirst, true)),
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(AgentsRest, WalkTest,
+                         testing::ValuesIn(Stretches(Place::kAgent, Half::kSecond, false)), NameOf);
+INSTANTIATE_TEST_SUITE_P(AgentsRestTls, WalkTest,
+                         testing::ValuesIn(Stretches(Place::kAgent, Half::kFirst, true)), NameOf);
 
 }  // namespace
 }  // namespace assent::chaos

@@ -7,17 +7,15 @@
 #include <filesystem>
 #include <thread>
 
+#include "tests/support/doors_under_test.h"
+
 namespace assent::test_support {
 namespace {
 
 using std::chrono::seconds;
 
-class UntroubledBank : public testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(, UntroubledBank, testing::Bool(),
-                         [](const auto& tls) { return tls.param ? "Tls" : "Plain"; });
-
-TEST_P(UntroubledBank, MovesMoney) {
-  auto house = Deployment::Start({.tls = GetParam()});
+TEST(Bank, MovesMoneyUntroubled) {
+  auto house = Deployment::Start({.tls = TlsUnderTest()});
   ASSERT_TRUE(house.ok()) << house.status().ToString();
   Bank bank(**house, {.concurrency = 4});
   Status opened = bank.Open();
@@ -41,6 +39,7 @@ TEST_P(UntroubledBank, MovesMoney) {
 // again and again, and remembers what it told.
 TEST(Bank, ACoordinatorThatComesBackFromASnapshotRemembers) {
   DeploymentOptions options;
+  options.tls = TlsUnderTest();
   options.coordinator_settings = {{"segment_bytes", "65536"}, {"snapshot_log_bytes", "65536"}};
   auto house = Deployment::Start(options);
   ASSERT_TRUE(house.ok()) << house.status().ToString();
@@ -68,7 +67,7 @@ TEST(Bank, ACoordinatorThatComesBackFromASnapshotRemembers) {
 // Clients once stood still for 4 to 13 s after a restart: gRPC would not resolve, and so not dial,
 // an address again so soon. Processes must be apart to see it.
 TEST(Bank, ClientsGoOnSoonAfterARestart) {
-  auto house = Deployment::Start();
+  auto house = Deployment::Start({.tls = TlsUnderTest()});
   ASSERT_TRUE(house.ok()) << house.status().ToString();
   Bank bank(**house, {.concurrency = 4});
   Status opened = bank.Open();

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/support/doors_under_test.h"
 #include "tests/support/process.h"
 #include "tests/system/group_fixture.h"
 #include "tests/system/thawed_leader.h"
@@ -18,11 +19,12 @@ namespace assent::system_tests {
 namespace {
 
 using std::chrono::seconds;
+using test_support::TlsUnderTest;
 using test_support::WaitUntil;
 
 class GroupFailover : public GroupTest {
  protected:
-  static void SetUpTestSuite() { StartHouse({.coordinators = 3}); }
+  static void SetUpTestSuite() { StartHouse({.coordinators = 3, .tls = TlsUnderTest()}); }
 
   void ExpectWhole() {
     Status whole = WaitWhole(House(), seconds(30));
@@ -133,7 +135,7 @@ TEST_F(GroupFailover, AnIdleNodeCostsUnderTwoPercentOfACore) {
   EXPECT_LT(most, 0.02);
 }
 
-// ---- TLS ----------------------------------------------------------------------------------------
+// ---- TLS, whichever binary this is --------------------------------------------------------------
 
 class GroupTls : public GroupTest {
  protected:

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "tests/support/doors_under_test.h"
 #include "tests/support/process.h"
 #include "tests/system/group_fixture.h"
 #include "tests/system/raw_node.h"
@@ -13,6 +14,7 @@ namespace assent::system_tests {
 namespace {
 
 using std::chrono::seconds;
+using test_support::TlsUnderTest;
 using test_support::Toml;
 using test_support::WaitUntil;
 using testing::HasSubstr;
@@ -61,7 +63,10 @@ class GroupMembers : public GroupTest {
 class GrowingGroup : public GroupMembers {
  protected:
   static void SetUpTestSuite() {
-    StartHouse({.coordinators = 1, .can_grow = true, .coordinator_settings = kSmallLog});
+    StartHouse({.coordinators = 1,
+                .can_grow = true,
+                .coordinator_settings = kSmallLog,
+                .tls = TlsUnderTest()});
   }
 };
 
@@ -80,7 +85,7 @@ TEST_F(GrowingGroup, GrowsFromOneToThreeAndShrinksAgainUnderLoad) {
   for (AssentdProcess* node : {*second, *third}) {
     ASSERT_TRUE(node->Start().ok());
     // Before it is a member, it answers that it can do nothing, and disturbs nobody.
-    EXPECT_EQ(RawNode(*node).Begin(seconds(2)).reason, v1::REASON_NOT_LEADER);
+    EXPECT_EQ(RawNode(*node, House().client_tls()).Begin(seconds(2)).reason, v1::REASON_NOT_LEADER);
     Admit(*node);
     // The second may have what the third lacks in memory still.
     EXPECT_TRUE(node != *second || node->Logged("log_snapshot_installed")) << node->Log();
@@ -98,7 +103,7 @@ TEST_F(GrowingGroup, GrowsFromOneToThreeAndShrinksAgainUnderLoad) {
   CtlAnswer moved = Ctl({"member", "transfer", "3"});
   EXPECT_EQ(moved.code, 0) << moved.output;
   EXPECT_EQ(Leader(), *third);
-  EXPECT_EQ(RawNode(*first).Begin(seconds(2)).leader, (*third)->endpoint());
+  EXPECT_EQ(RawNode(*first, House().client_tls()).Begin(seconds(2)).leader, (*third)->endpoint());
   CommitMore(20);
 
   // The first goes, and is left running: it can neither lead nor depose.
@@ -110,7 +115,7 @@ TEST_F(GrowingGroup, GrowsFromOneToThreeAndShrinksAgainUnderLoad) {
   EXPECT_EQ(MetricOf(**third, "assent_term"), term) << "who was removed disturbs the others";
   EXPECT_EQ(MetricOf(**third, "assent_leader"), 1);
   EXPECT_EQ(MetricOf(*first, "assent_leader"), 0);
-  EXPECT_EQ(RawNode(*first).Begin(seconds(2)).reason, v1::REASON_NOT_LEADER);
+  EXPECT_EQ(RawNode(*first, House().client_tls()).Begin(seconds(2)).reason, v1::REASON_NOT_LEADER);
   EXPECT_TRUE(first->Terminate().ok());
 
   // Then the leader itself; the second is alone.
@@ -128,7 +133,7 @@ TEST_F(GrowingGroup, GrowsFromOneToThreeAndShrinksAgainUnderLoad) {
 class ReturningMember : public GroupMembers {
  protected:
   static void SetUpTestSuite() {
-    StartHouse({.coordinators = 3, .coordinator_settings = kSmallLog});
+    StartHouse({.coordinators = 3, .coordinator_settings = kSmallLog, .tls = TlsUnderTest()});
   }
 };
 

@@ -4,6 +4,8 @@
 
 #include "base/random.h"
 #include "tests/support/assent_processes.h"
+#include "tests/support/certificates.h"
+#include "tests/support/doors_under_test.h"
 #include "tests/support/leader.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -14,6 +16,11 @@ namespace {
 using std::chrono::seconds;
 using test_support::AssentdOptions;
 using test_support::AssentdProcess;
+using test_support::PathsOf;
+using test_support::TestCertificates;
+using test_support::TlsPaths;
+using test_support::TlsSettings;
+using test_support::TlsUnderTest;
 using test_support::TomlString;
 using test_support::WaitUntil;
 using testing::AllOf;
@@ -24,18 +31,29 @@ class WrongNode : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     dir_ = new test_support::TempDir;
-    auto group = AssentdProcess::CreateGroup(*dir_, {}, 3);
+    auto group = AssentdProcess::CreateGroup(*dir_, Options("assentd"), 3);
     ASSERT_TRUE(group.ok()) << group.status().ToString();
     group_ = std::move(*group);
     for (auto& node : group_) ASSERT_TRUE(node->Start().ok());
-    ASSERT_NE(WaitLeader(group_, seconds(20)), nullptr);
+    ASSERT_NE(WaitLeader(group_, seconds(20), Tls("client")), nullptr);
   }
   static void TearDownTestSuite() {
     group_.clear();
     delete std::exchange(dir_, nullptr);
   }
 
-  static AssentdProcess& Leader() { return *WaitLeader(group_, seconds(20)); }
+  // None where the tests are plain.
+  static TlsPaths Tls(const std::string& name) {
+    return TlsUnderTest() ? PathsOf(TestCertificates(), name) : TlsPaths{};
+  }
+  static AssentdOptions Options(const std::string& name) {
+    AssentdOptions options;
+    options.name = name;
+    options.settings = TlsSettings(Tls("node"));
+    return options;
+  }
+
+  static AssentdProcess& Leader() { return *WaitLeader(group_, seconds(20), Tls("client")); }
   static AssentdProcess& Follower() {
     AssentdProcess& leader = Leader();
     return group_[0].get() == &leader ? *group_[1] : *group_[0];
@@ -54,6 +72,10 @@ class WrongNode : public testing::Test {
   static std::pair<int, std::string> Ctl(const test_support::Argv& arguments) {
     test_support::Argv argv = {test_support::OwnBinDir() + "/assentctl", "--endpoint",
                                Leader().endpoint()};
+    if (const TlsPaths tls = Tls("client"); !tls.ca_file.empty()) {
+      argv.insert(argv.end(), {"--tls-ca-file", tls.ca_file, "--tls-cert-file", tls.cert_file,
+                               "--tls-key-file", tls.key_file});
+    }
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     auto ran = test_support::Run(argv, {}, {}, dir_->File("ctl.out"), seconds(30));
     if (!ran.ok()) return {-1, ran.status().ToString()};
@@ -91,9 +113,8 @@ TEST_F(WrongNode, InADirectoryThatIsInUseDoesNotStart) {
 
 TEST_F(WrongNode, OfAnotherClusterIsRefusedByItsPeers) {
   const std::string other = RandomUuid();
-  AssentdOptions options;
-  options.name = "stranger";
-  options.settings = {{"cluster_uuid", TomlString(other)}};
+  AssentdOptions options = Options("stranger");
+  options.settings["cluster_uuid"] = TomlString(other);
   auto stranger = AssentdProcess::CreateJoining(*dir_, options, 9, *group_[0]);
   ASSERT_TRUE(stranger.ok()) << stranger.status().ToString();
   ASSERT_TRUE((*stranger)->Start().ok());
@@ -111,9 +132,7 @@ TEST_F(WrongNode, OfAnotherClusterIsRefusedByItsPeers) {
 }
 
 TEST_F(WrongNode, WithAnIdThatIsTakenIsNotAdded) {
-  AssentdOptions options;
-  options.name = "double";
-  auto twice = AssentdProcess::CreateJoining(*dir_, options, 3, *group_[0]);
+  auto twice = AssentdProcess::CreateJoining(*dir_, Options("double"), 3, *group_[0]);
   ASSERT_TRUE(twice.ok()) << twice.status().ToString();
   ASSERT_TRUE((*twice)->Start().ok());
   auto [code, output] =
