@@ -1,8 +1,10 @@
-// assent-sim --seeds A..B [--jobs N] [--trace]: one story for each seed. A failure prints the seed,
-// what went wrong and the last steps, and replays exactly: --seeds N..N --trace prints every step.
+// assent-sim --seeds A..B [--minutes M] [--jobs N] [--trace]: one story for each seed, until M
+// minutes have passed. A failure prints the seed, what went wrong and the last steps, and replays
+// exactly: --seeds N..N --trace prints every step.
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,11 +22,12 @@ struct Arguments {
   uint64_t first = 0;
   uint64_t last = 0;
   uint64_t jobs = 1;
+  uint64_t minutes = 0;  // 0: as long as it takes.
   bool trace = false;
 };
 
 int Usage() {
-  std::fprintf(stderr, "usage: assent-sim --seeds A..B [--jobs N] [--trace]\n");
+  std::fprintf(stderr, "usage: assent-sim --seeds A..B [--minutes M] [--jobs N] [--trace]\n");
   return 2;
 }
 
@@ -42,6 +45,8 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
       if (std::strncmp(end, "..", 2) != 0) return false;
       arguments->last = std::strtoull(end + 2, &end, 10);
       seeds = *end == '\0' && arguments->first <= arguments->last;
+    } else if (flag == "--minutes") {
+      arguments->minutes = std::strtoull(argv[++i], nullptr, 10);
     } else if (flag == "--jobs") {
       arguments->jobs = std::strtoull(argv[++i], nullptr, 10);
     } else {
@@ -51,12 +56,14 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
   return seeds && arguments->jobs >= 1 && arguments->jobs <= 64;
 }
 
-// Every `step`-th seed. The number of those that failed.
+// Every `step`-th seed, as long as there is time. The number of those that failed.
 int RunShare(const Arguments& arguments, uint64_t from, uint64_t step) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(arguments.minutes);
   int failed = 0;
   SystemStory::Met met;
   uint64_t stories = 0;
   for (uint64_t seed = from; seed <= arguments.last; seed += step) {
+    if (arguments.minutes > 0 && std::chrono::steady_clock::now() >= end) break;
     SystemStory story(seed, arguments.trace ? Tracing::kPrint : Tracing::kNone);
     const std::string wrong = story.Run();
     met += story.met();
