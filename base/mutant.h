@@ -32,6 +32,21 @@ namespace assent {
   X(kRaftInDoubtIsRefused, "raft.in_doubt_is_refused") /* lost leadership proves nothing */     \
   X(kRaftTransferUnbounded, "raft.transfer_unbounded") /* t 3.10 */
 
+// Of txlog/etcd/core.
+#define ASSENT_ETCD_MUTANTS(X)                                                                \
+  X(kEtcdNoFence, "etcd.no_fence")                    /* a deposed leader's batch succeeds */ \
+  X(kEtcdNoChain, "etcd.no_chain")                    /* a batch without the one before */    \
+  X(kEtcdLeadsBehind, "etcd.leads_behind")            /* without the end of the log */        \
+  X(kEtcdTermNotRaised, "etcd.term_not_raised")       /* two reigns of one term */            \
+  X(kEtcdUnknownIsRefused, "etcd.unknown_is_refused") /* no answer taken for a refusal */     \
+  X(kEtcdSentIsDurable, "etcd.sent_is_durable")       /* without an answer */                 \
+  X(kEtcdStaleRead, "etcd.stale_read")                /* a read without asking etcd */        \
+  X(kEtcdReadSkipsWindow, "etcd.read_skips_window")   /* before its own batches */            \
+  X(kEtcdWatchGapIgnored, "etcd.watch_gap_ignored")   /* applied behind a gap */              \
+  X(kEtcdSwitchedEarly, "etcd.switched_early")        /* to a snapshot not yet whole */       \
+  X(kEtcdSwitchedBack, "etcd.switched_back")          /* to a snapshot that is gone */        \
+  X(kEtcdTrimsTooFar, "etcd.trims_too_far")           /* batches that no snapshot covers */
+
 #define ASSENT_MUTANTS(X)                                                                          \
   X(kReplyBeforeFsync, "reply_before_fsync")        /* 3: client hears COMMITTED too early */      \
   X(kAbortWhileProposing, "abort_while_proposing")  /* 16.1 */                                     \
@@ -99,6 +114,7 @@ namespace assent {
   X(kSilenceIgnored, "silence_ignored")          /* of a half-open connection */                   \
   X(kFullOwnerIgnored, "full_owner_ignored")     /* drops what its owner did not take */           \
   ASSENT_RAFT_MUTANTS(X)                                                                           \
+  ASSENT_ETCD_MUTANTS(X)                                                                           \
   X(kHelperLeavesRest, "helper_leaves_rest")        /* base/helped_inbox.h: nobody is woken */     \
   X(kBrokenStreamIsWhole, "broken_stream_is_whole") /* an error among rows taken for their end */
 
