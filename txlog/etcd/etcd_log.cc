@@ -1,0 +1,375 @@
+#include "txlog/etcd/etcd_log.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/inbox.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/random.h"
+#include "txlog/etcd/client.h"
+#include "txlog/etcd/core/member.h"
+#include "txlog/etcd/group.h"
+
+namespace assent::txlog {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kInboxBound = 1 << 16;
+constexpr std::chrono::milliseconds kTick{25};
+constexpr std::chrono::milliseconds kLeaseMin{2000};
+
+struct ProposalAsked {
+  std::string record;
+  Term term = 0;
+  std::function<void(Fate)> done;
+};
+struct BarrierAsked {
+  std::function<void(Status)> done;
+};
+struct SnapshotGiven {
+  Index index = 0;
+  std::string state;
+};
+struct TransferAsked {
+  std::function<void(Status)> done;
+};
+struct MembersAsked {
+  std::function<void(GroupProgress)> done;
+};
+using Input = std::variant<ProposalAsked, BarrierAsked, SnapshotGiven, TransferAsked, MembersAsked,
+                           etcd::Event>;
+
+Status NotLeading() { return Unavailable("this process does not lead the log"); }
+
+}  // namespace
+
+// Performs what the core says; no rule of the protocol lives here.
+class EtcdLog::Impl {
+ public:
+  Impl(EtcdLogOptions options, etcd::Identity identity, uint64_t id, Listener& listener)
+      : options_(std::move(options)),
+        identity_(std::move(identity)),
+        id_(id),
+        listener_(listener),
+        member_(CoreOptions(options_, id)) {}
+
+  Status Start() {
+    auto endpoints = etcd::Endpoints::Open(options_.client);
+    if (!endpoints.ok()) return endpoints.status();
+    client_ = std::make_unique<etcd::Client>(
+        std::move(*endpoints), [this](etcd::Event event) { inbox_.Post(std::move(event)); });
+    thread_ = std::thread([this] { Run(); });
+    return Ok();
+  }
+
+  ~Impl() {
+    inbox_.Close();
+    if (thread_.joinable()) thread_.join();
+    // Nothing is written any more: the lead may go.
+    client_.reset();
+    if (lease_ != 0) {
+      etcd::RevokeLease(options_.client, lease_);
+    }
+    for (auto& [id, one] : proposals_) one.done(Fate::kInDoubt);
+    for (ProposalAsked& one : TakeBehindNext()) one.done(Fate::kInDoubt);
+    for (auto& [id, done] : barriers_) done(Unavailable("the log has stopped"));
+    for (auto& [id, done] : transfers_) done(Unavailable("the log has stopped"));
+  }
+
+  void Post(Input input) { inbox_.Post(std::move(input)); }
+  void PutBehindNext(ProposalAsked proposal) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    behind_next_.push_back(std::move(proposal));
+  }
+  const etcd::Identity& identity() const { return identity_; }
+  uint64_t id() const { return id_; }
+  std::string trouble() const EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return trouble_;
+  }
+
+ private:
+  struct Asked {
+    std::function<void(Fate)> done;
+    uint64_t bytes = 0;
+  };
+
+  static etcd::Options CoreOptions(const EtcdLogOptions& options, uint64_t id) {
+    etcd::Options core;
+    core.prefix = options.prefix;
+    core.owner = id;
+    core.address = options.address;
+    core.lease = options.lease;
+    core.lease_margin = options.lease / 10;
+    core.snapshot_after_bytes = options.snapshot_after_bytes;
+    core.snapshot_after_batches = options.snapshot_after_batches;
+    core.batch_bytes_max = options.batch_bytes_max;
+    return core;
+  }
+
+  void Run() {
+    TellGroup({});
+    MonotonicTime next_tick = Clock::now();
+    while (true) {
+      std::vector<Input> inputs = inbox_.DrainUntil(next_tick);
+      if (inputs.empty() && inbox_.closed()) return;
+      for (Input& input : inputs) {
+        std::visit([this](auto& one) { On(one); }, input);
+      }
+      ProposeGathered();
+      if (Clock::now() >= next_tick) {
+        Step(etcd::Tick{});
+        next_tick = Clock::now() + kTick;
+      }
+    }
+  }
+
+  void On(ProposalAsked& input) {
+    Gather(input);
+    for (ProposalAsked& behind : TakeBehindNext()) Gather(behind);
+  }
+  void On(BarrierAsked& input) {
+    ProposeGathered();
+    barriers_.emplace(next_id_, std::move(input.done));
+    Step(etcd::ReadBarrier{next_id_++});
+  }
+  void On(SnapshotGiven& input) {
+    ProposeGathered();
+    Step(etcd::SaveSnapshot{input.index, std::move(input.state)});
+  }
+  void On(TransferAsked& input) {
+    ProposeGathered();
+    transfers_.emplace(next_id_, std::move(input.done));
+    Step(etcd::Resign{next_id_++});
+  }
+  void On(MembersAsked& input) {
+    GroupProgress progress{.group = group_,
+                           .last_index = member_.applied_index(),
+                           .commit_index = member_.applied_index()};
+    for (const Member& member : group_.members) {
+      const bool self = member.id == id_;
+      progress.members.push_back({member, self ? member_.applied_index() : 0, true});
+    }
+    input.done(std::move(progress));
+  }
+  void On(etcd::Event& event) {
+    took_ = {};
+    if (const auto* answer = std::get_if<etcd::TxnAnswered>(&event)) {
+      if (auto sent = sent_at_.extract(answer->request); !sent.empty()) {
+        took_ = Clock::now() - sent.mapped();
+      }
+    } else if (const auto* lease = std::get_if<etcd::LeaseAnswered>(&event)) {
+      if (lease->what == etcd::LeaseAnswered::What::kHeld) lease_ = lease->lease;
+    }
+    Step(std::move(event));
+  }
+
+  void Gather(ProposalAsked& input) {
+    if (gathered_.term != input.term) ProposeGathered();
+    gathered_.term = input.term;
+    proposals_.emplace(next_id_, Asked{std::move(input.done), input.record.size()});
+    gathered_.proposals.push_back({next_id_++, std::move(input.record)});
+  }
+  void ProposeGathered() {
+    if (!gathered_.proposals.empty()) Step(std::exchange(gathered_, {}));
+  }
+  std::vector<ProposalAsked> TakeBehindNext() EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return std::exchange(behind_next_, {});
+  }
+
+  void Step(etcd::Event event) {
+    if (dead_) return AnswerDead();
+    for (etcd::Action& action : member_.Step(Clock::now(), std::move(event))) {
+      std::visit([this](auto& one) { Perform(one); }, action);
+    }
+  }
+
+  void Perform(etcd::SendTxn& action) {
+    sent_at_.emplace(action.request, Clock::now());
+    client_->Send(action);
+  }
+  void Perform(etcd::GrantLease& action) { client_->Send(action); }
+  void Perform(etcd::KeepLease& action) { client_->Send(action); }
+  void Perform(etcd::StartWatch& action) { client_->Watch(action); }
+  void Perform(etcd::StopWatch&) { client_->StopWatching(); }
+  void Perform(etcd::Restore& action) {
+    LogInfo("log_snapshot_read", {{"index", action.index}, {"bytes", action.state.size()}});
+    listener_.OnSnapshot(action.index, action.term, std::move(action.state));
+  }
+  void Perform(etcd::Apply& action) { listener_.OnApplied(std::move(action.entries)); }
+  void Perform(etcd::ProposalFates& action) {
+    LogObserver::Forced forced{.records = action.ids.size(), .took = took_};
+    for (uint64_t id : action.ids) {
+      auto asked = proposals_.extract(id);
+      if (asked.empty()) continue;
+      forced.bytes += asked.mapped().bytes;
+      asked.mapped().done(action.fate);
+    }
+    if (options_.observer != nullptr && action.fate == Fate::kDurable) {
+      options_.observer->OnForced(forced);
+    }
+  }
+  void Perform(etcd::LeadershipChanged& action) {
+    if (action.leads) {
+      LogInfo("log_leader", {{"term", action.term}});
+    } else if (leads_) {
+      LogInfo("log_leader_no_more", {{"term", action.term}});
+    }
+    leads_ = action.leads;
+    listener_.OnLeadership(action.term, action.leads);
+  }
+  void Perform(etcd::LeaderKnown& action) {
+    if (action.owner != 0 && action.owner != id_) {
+      LogInfo("log_follows", {{"term", action.term}, {"leader", action.owner}});
+    }
+    TellGroup(action);
+  }
+  void Perform(etcd::ReadReady& action) { AnswerReads(action.ids, Ok()); }
+  void Perform(etcd::ReadsRefused& action) { AnswerReads(action.ids, NotLeading()); }
+  void Perform(etcd::SnapshotWanted&) { listener_.OnSnapshotWanted(); }
+  void Perform(etcd::Resigned& action) {
+    if (auto done = transfers_.extract(action.id); !done.empty()) {
+      done.mapped()(action.moved ? Ok() : NotLeading());
+    }
+  }
+  void Perform(etcd::SnapshotTaken& action) { LogInfo("log_snapshot", {{"index", action.index}}); }
+  void Perform(etcd::Trouble& action) {
+    if (action.what.empty()) {
+      LogInfo("etcd_fine", {{"endpoint", client_->endpoint()}});
+    } else {
+      LogWarning("etcd_trouble", {{"reason", action.what}});
+    }
+    MutexLock lock(mutex_);
+    trouble_ = std::move(action.what);
+  }
+  void Perform(etcd::Halt& action) {
+    if (std::exchange(dead_, true)) return;
+    LogError("log_died", {{"reason", action.why}});
+    if (!options_.on_death) std::abort();
+    options_.on_death(DataLoss(action.why));
+    AnswerDead();
+  }
+
+  // Whatever waits, and whatever still comes.
+  void AnswerDead() {
+    for (auto& [id, one] : std::exchange(proposals_, {})) one.done(Fate::kInDoubt);
+    for (auto& [id, done] : std::exchange(barriers_, {})) done(Unavailable("the log has stopped"));
+    for (auto& [id, done] : std::exchange(transfers_, {})) done(Unavailable("the log has stopped"));
+  }
+
+  void AnswerReads(const std::vector<uint64_t>& ids, const Status& status) {
+    for (uint64_t id : ids) {
+      if (auto done = barriers_.extract(id); !done.empty()) done.mapped()(status);
+    }
+  }
+
+  void TellGroup(const etcd::LeaderKnown& known) {
+    group_.term = known.term;
+    group_.leader = known.owner;
+    group_.members = {{.id = id_, .address = options_.address}};
+    if (known.owner != 0 && known.owner != id_) {
+      group_.members.push_back({.id = known.owner, .address = known.address});
+    }
+    listener_.OnGroup(group_);
+  }
+
+  const EtcdLogOptions options_;
+  const etcd::Identity identity_;
+  const uint64_t id_;
+  Listener& listener_;
+  Inbox<Input> inbox_{kInboxBound};
+  mutable Mutex mutex_;
+  std::vector<ProposalAsked> behind_next_ GUARDED_BY(mutex_);
+  std::string trouble_ GUARDED_BY(mutex_);
+
+  // The log thread's.
+  etcd::Member member_;
+  bool dead_ = false;
+  bool leads_ = false;
+  etcd::LeaseId lease_ = 0;
+  Group group_;
+  etcd::Propose gathered_;
+  uint64_t next_id_ = 1;
+  std::unordered_map<uint64_t, Asked> proposals_;
+  std::unordered_map<uint64_t, std::function<void(Status)>> barriers_;
+  std::unordered_map<uint64_t, std::function<void(Status)>> transfers_;
+  std::unordered_map<uint64_t, MonotonicTime> sent_at_;
+  Duration took_{};  // Of the request whose answer is being handled.
+
+  std::unique_ptr<etcd::Client> client_;
+  std::thread thread_;
+};
+
+EtcdLog::EtcdLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+EtcdLog::~EtcdLog() = default;
+
+Result<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdLogOptions options, Listener& listener) {
+  if (Status s = etcd::CheckPrefix(options.prefix); !s.ok()) return s;
+  if (options.lease < kLeaseMin) {
+    return InvalidArgument("a lease of less than 2 s is shorter than etcd grants");
+  }
+  if (options.address.find(' ') != std::string::npos) {
+    return InvalidArgument("address \"" + options.address + "\" holds a space");
+  }
+  Result<etcd::Identity> identity = etcd::ReadIdentity(options.client, options.prefix);
+  if (!identity.ok()) {
+    if (identity.status().code() != Code::kNotFound) return identity.status();
+    return FailedPrecondition(identity.status().message());
+  }
+  if (identity->cluster != options.cluster) {
+    return FailedPrecondition("the group below " + options.prefix + " in etcd is of cluster " +
+                              identity->cluster + ", not of " + options.cluster);
+  }
+  if (!options.cluster_uuid.empty() && identity->cluster_uuid != options.cluster_uuid) {
+    return FailedPrecondition("the group below " + options.prefix + " in etcd is of the cluster " +
+                              identity->cluster_uuid + ", not of " + options.cluster_uuid);
+  }
+  // Exact also where numbers are doubles.
+  const uint64_t id = (SystemRandom64() >> 11) | 1;
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(*identity), id, listener);
+  if (Status s = impl->Start(); !s.ok()) return s;
+  return std::unique_ptr<EtcdLog>(new EtcdLog(std::move(impl)));
+}
+
+const etcd::Identity& EtcdLog::identity() const { return impl_->identity(); }
+uint64_t EtcdLog::id() const { return impl_->id(); }
+std::string EtcdLog::trouble() const { return impl_->trouble(); }
+
+void EtcdLog::Propose(std::string record, Term term, std::function<void(Fate)> done) {
+  impl_->Post(ProposalAsked{std::move(record), term, std::move(done)});
+}
+void EtcdLog::ProposeWithNext(std::string record, Term term, std::function<void(Fate)> done) {
+  impl_->PutBehindNext({std::move(record), term, std::move(done)});
+}
+void EtcdLog::ReadBarrier(std::function<void(Status)> done) {
+  impl_->Post(BarrierAsked{std::move(done)});
+}
+void EtcdLog::SaveSnapshot(Index index, std::string state) {
+  impl_->Post(SnapshotGiven{index, std::move(state)});
+}
+void EtcdLog::ChangeMembership(MembershipChange, std::function<void(Status)> done) {
+  done(FailedPrecondition(
+      "this log is kept in etcd: coordinators are no members of it, just start and stop them"));
+}
+void EtcdLog::TransferLeadership(uint64_t to, std::function<void(Status)> done) {
+  if (to != 0) {
+    done(
+        NotFound("this log is kept in etcd: the lead can be given away, but not to a process "
+                 "that is named"));
+    return;
+  }
+  impl_->Post(TransferAsked{std::move(done)});
+}
+void EtcdLog::ListMembers(std::function<void(GroupProgress)> done) {
+  impl_->Post(MembersAsked{std::move(done)});
+}
+
+}  // namespace assent::txlog

@@ -1,0 +1,138 @@
+#include "txlog/etcd/group.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/rpc/connect_hint.h"
+#include "etcd/rpc.grpc.pb.h"
+#include "txlog/etcd/convert.h"
+#include "txlog/etcd/core/batch.h"
+
+namespace assent::txlog::etcd {
+namespace {
+
+Status ToStatus(const grpc::Status& status, const std::string& address) {
+  const int code = status.error_code();
+  const bool known = code > 0 && code <= static_cast<int>(Code::kUnauthenticated);
+  return {known ? static_cast<Code>(code) : Code::kUnknown,
+          "etcd at " + address + ": " + status.error_message() +
+              rpc::ConnectHint(status.error_message())};
+}
+
+Status GetToken(Endpoints& endpoints, const std::shared_ptr<grpc::Channel>& channel) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + endpoints.options().request_timeout);
+  etcdserverpb::AuthenticateRequest request;
+  request.set_name(endpoints.options().user);
+  request.set_password(endpoints.options().password);
+  etcdserverpb::AuthenticateResponse response;
+  const grpc::Status status =
+      etcdserverpb::Auth::NewStub(channel)->Authenticate(&context, request, &response);
+  if (!status.ok()) {
+    return ToStatus(status, "user " + endpoints.options().user);
+  }
+  endpoints.SetToken(response.token());
+  return Ok();
+}
+
+// Asks one member after the other until one answers.
+Result<Done> Ask(const ClientOptions& options, const Txn& txn) {
+  auto endpoints = Endpoints::Open(options);
+  if (!endpoints.ok()) return endpoints.status();
+  Status last;
+  for (size_t tries = 0; tries < (*endpoints)->size(); ++tries) {
+    size_t which = 0;
+    auto channel = (*endpoints)->Current(&which);
+    (*endpoints)->Failed(which);  // The next one is another.
+    if ((*endpoints)->uses_token()) {
+      last = GetToken(**endpoints, channel);
+      if (!last.ok()) continue;
+    }
+    grpc::ClientContext context;
+    (void)(*endpoints)->Prepare(context);
+    context.set_wait_for_ready(false);
+    etcdserverpb::TxnResponse response;
+    const grpc::Status status =
+        etcdserverpb::KV::NewStub(channel)->Txn(&context, ToProto(txn), &response);
+    if (status.ok()) return FromProto(response);
+    last = ToStatus(status, (*endpoints)->address(which));
+    const bool elsewhere = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                           status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+    if (!elsewhere) return last;
+  }
+  return Unavailable(last.message());
+}
+
+}  // namespace
+
+Status CheckPrefix(const std::string& prefix) {
+  const bool fine = std::all_of(prefix.begin(), prefix.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '/';
+  });
+  if (prefix.empty() || prefix.size() > 200 || !fine || prefix.front() == '/' ||
+      prefix.back() == '/') {
+    return InvalidArgument("prefix \"" + prefix +
+                           "\": 1 to 200 characters of [A-Za-z0-9_./-], with no slash at its ends");
+  }
+  return Ok();
+}
+
+Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
+                      const Identity& identity, std::string first_record) {
+  if (Status s = CheckPrefix(prefix); !s.ok()) return s;
+  if (ParseIdentity(Text(identity)) != identity) {
+    return InvalidArgument("a cluster's UUID and name are words");
+  }
+  if (first_record.empty() || first_record.size() > kRecordBytesMax) {
+    return InvalidArgument("the first record is empty, or too long");
+  }
+  const Layout layout(prefix);
+  const Batch first{.term = 1, .first_index = 1, .records = {std::move(first_record)}};
+  Txn txn;
+  // A log without an identity is what somebody has left of another group.
+  txn.compares = {{.key = layout.identity()}, {.key = layout.term()}, {.key = layout.Log(1)}};
+  txn.then = {Put{layout.identity(), Text(identity)}, Put{layout.term(), TermText(1)},
+              Put{layout.Log(1), Encode(first)}};
+  txn.otherwise = {Range{layout.identity()}};
+  auto done = Ask(options, txn);
+  if (!done.ok()) return done.status();
+  if (done->succeeded) return Ok();
+  const bool whole = !done->ranges.empty() && !done->ranges[0].empty();
+  return AlreadyExists("there is a group below " + prefix + " in etcd already" +
+                       (whole ? ": " + done->ranges[0][0].value : ", or what is left of one"));
+}
+
+Result<Identity> ReadIdentity(const ClientOptions& options, const std::string& prefix) {
+  const Layout layout(prefix);
+  auto done = Ask(options, {.then = {Range{layout.identity()}}});
+  if (!done.ok()) return done.status();
+  if (done->ranges.empty() || done->ranges[0].empty()) {
+    return NotFound("there is no group below " + prefix + " in etcd: bootstrap it first");
+  }
+  std::optional<Identity> identity = ParseIdentity(done->ranges[0][0].value);
+  if (!identity) return DataLoss(layout.identity() + " in etcd is no identity");
+  return *identity;
+}
+
+void RevokeLease(const ClientOptions& options, LeaseId lease) {
+  auto endpoints = Endpoints::Open(options);
+  if (!endpoints.ok()) return;
+  for (size_t tries = 0; tries < (*endpoints)->size(); ++tries) {
+    size_t which = 0;
+    auto channel = (*endpoints)->Current(&which);
+    (*endpoints)->Failed(which);
+    if ((*endpoints)->uses_token() && !GetToken(**endpoints, channel).ok()) continue;
+    grpc::ClientContext context;
+    (void)(*endpoints)->Prepare(context);
+    etcdserverpb::LeaseRevokeRequest request;
+    request.set_id(lease);
+    etcdserverpb::LeaseRevokeResponse response;
+    if (etcdserverpb::Lease::NewStub(channel)->LeaseRevoke(&context, request, &response).ok()) {
+      return;
+    }
+  }
+}
+
+}  // namespace assent::txlog::etcd

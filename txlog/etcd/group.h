@@ -1,0 +1,31 @@
+// A group's first moment in etcd, and who it is: what is done before any log is open. Blocking.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "txlog/etcd/core/kv.h"
+#include "txlog/etcd/core/layout.h"
+#include "txlog/etcd/endpoints.h"
+
+namespace assent::txlog::etcd {
+
+// Makes a group below `prefix`, whose log begins with `first_record`.
+//
+// ALREADY_EXISTS: there is one, and nothing was changed. INVALID_ARGUMENT: the prefix, the identity
+// or the record is not allowed. UNAVAILABLE: etcd did not answer; it may be made all the same, and
+// asking again tells. Others: etcd's words.
+Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
+                      const Identity& identity, std::string first_record);
+
+// NOT_FOUND: there is no group. DATA_LOSS: what is there is no identity. UNAVAILABLE: etcd does not
+// answer. Others: etcd's words.
+Result<Identity> ReadIdentity(const ClientOptions& options, const std::string& prefix);
+
+// Ends the lease, and with it the lead that hangs on it; best effort.
+void RevokeLease(const ClientOptions& options, LeaseId lease);
+
+// INVALID_ARGUMENT says what is wrong with it.
+Status CheckPrefix(const std::string& prefix);
+
+}  // namespace assent::txlog::etcd
