@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -37,6 +38,10 @@ class EtcdServers {
   void Signal(size_t which, int signal);
   // On the same ports and directory; does not wait until it answers.
   Status Start(size_t which);
+  // In place of those given to Create, for starts to come.
+  void SetArguments(std::vector<std::string> arguments) {
+    options_.arguments = std::move(arguments);
+  }
   // Until each that runs answers a linearizable read.
   Status WaitHealthy();
 
@@ -55,7 +60,7 @@ class EtcdServers {
                             const std::vector<std::string>& arguments);
   std::string Logs() const;
 
-  const EtcdOptions options_;
+  EtcdOptions options_;
   const std::string programs_;
   TempDir dir_;
   std::vector<Server> servers_;

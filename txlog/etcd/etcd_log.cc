@@ -60,13 +60,10 @@ class EtcdLog::Impl {
         listener_(listener),
         member_(CoreOptions(options_, id)) {}
 
-  Status Start() {
-    auto endpoints = etcd::Endpoints::Open(options_.client);
-    if (!endpoints.ok()) return endpoints.status();
+  void Start(std::unique_ptr<etcd::Endpoints> endpoints) {
     client_ = std::make_unique<etcd::Client>(
-        std::move(*endpoints), [this](etcd::Event event) { inbox_.Post(std::move(event)); });
+        std::move(endpoints), [this](etcd::Event event) { inbox_.Post(std::move(event)); });
     thread_ = std::thread([this] { Run(); });
-    return Ok();
   }
 
   ~Impl() {
@@ -319,7 +316,9 @@ Result<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdLogOptions options, Listener&
   if (options.address.find(' ') != std::string::npos) {
     return InvalidArgument("address \"" + options.address + "\" holds a space");
   }
-  Result<etcd::Identity> identity = etcd::ReadIdentity(options.client, options.prefix);
+  auto endpoints = etcd::Endpoints::Open(options.client);
+  if (!endpoints.ok()) return endpoints.status();
+  Result<etcd::Identity> identity = etcd::ReadIdentity(**endpoints, options.prefix);
   if (!identity.ok()) {
     if (identity.status().code() != Code::kNotFound) return identity.status();
     return FailedPrecondition(identity.status().message());
@@ -335,7 +334,7 @@ Result<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdLogOptions options, Listener&
   // Exact also where numbers are doubles.
   const uint64_t id = (SystemRandom64() >> 11) | 1;
   auto impl = std::make_unique<Impl>(std::move(options), std::move(*identity), id, listener);
-  if (Status s = impl->Start(); !s.ok()) return s;
+  impl->Start(std::move(*endpoints));
   return std::unique_ptr<EtcdLog>(new EtcdLog(std::move(impl)));
 }
 

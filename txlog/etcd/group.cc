@@ -37,29 +37,29 @@ Status GetToken(Endpoints& endpoints, const std::shared_ptr<grpc::Channel>& chan
 }
 
 // Asks one member after the other until one answers.
-Result<Done> Ask(const ClientOptions& options, const Txn& txn) {
-  auto endpoints = Endpoints::Open(options);
-  if (!endpoints.ok()) return endpoints.status();
+Result<Done> Ask(Endpoints& endpoints, const Txn& txn) {
   Status last;
-  for (size_t tries = 0; tries < (*endpoints)->size(); ++tries) {
+  for (size_t tries = 0; tries < endpoints.size(); ++tries) {
     size_t which = 0;
-    auto channel = (*endpoints)->Current(&which);
-    (*endpoints)->Failed(which);  // The next one is another.
-    if ((*endpoints)->uses_token()) {
-      last = GetToken(**endpoints, channel);
-      if (!last.ok()) continue;
+    auto channel = endpoints.Current(&which);
+    if (endpoints.uses_token()) {
+      last = GetToken(endpoints, channel);
+      if (!last.ok()) {
+        endpoints.Failed(which);
+        continue;
+      }
     }
     grpc::ClientContext context;
-    (void)(*endpoints)->Prepare(context);
-    context.set_wait_for_ready(false);
+    (void)endpoints.Prepare(context);
     etcdserverpb::TxnResponse response;
     const grpc::Status status =
         etcdserverpb::KV::NewStub(channel)->Txn(&context, ToProto(txn), &response);
     if (status.ok()) return FromProto(response);
-    last = ToStatus(status, (*endpoints)->address(which));
+    last = ToStatus(status, endpoints.address(which));
     const bool elsewhere = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
                            status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
     if (!elsewhere) return last;
+    endpoints.Failed(which);
   }
   return Unavailable(last.message());
 }
@@ -96,7 +96,9 @@ Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
   txn.then = {Put{layout.identity(), Text(identity)}, Put{layout.term(), TermText(1)},
               Put{layout.Log(1), Encode(first)}};
   txn.otherwise = {Range{layout.identity()}};
-  auto done = Ask(options, txn);
+  auto endpoints = Endpoints::Open(options);
+  if (!endpoints.ok()) return endpoints.status();
+  auto done = Ask(**endpoints, txn);
   if (!done.ok()) return done.status();
   if (done->succeeded) return Ok();
   const bool whole = !done->ranges.empty() && !done->ranges[0].empty();
@@ -104,9 +106,9 @@ Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
                        (whole ? ": " + done->ranges[0][0].value : ", or what is left of one"));
 }
 
-Result<Identity> ReadIdentity(const ClientOptions& options, const std::string& prefix) {
+Result<Identity> ReadIdentity(Endpoints& endpoints, const std::string& prefix) {
   const Layout layout(prefix);
-  auto done = Ask(options, {.then = {Range{layout.identity()}}});
+  auto done = Ask(endpoints, {.then = {Range{layout.identity()}}});
   if (!done.ok()) return done.status();
   if (done->ranges.empty() || done->ranges[0].empty()) {
     return NotFound("there is no group below " + prefix + " in etcd: bootstrap it first");

@@ -20,7 +20,7 @@ Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
 
 // NOT_FOUND: there is no group. DATA_LOSS: what is there is no identity. UNAVAILABLE: etcd does not
 // answer. Others: etcd's words.
-Result<Identity> ReadIdentity(const ClientOptions& options, const std::string& prefix);
+Result<Identity> ReadIdentity(Endpoints& endpoints, const std::string& prefix);
 
 // Ends the lease, and with it the lead that hangs on it; best effort.
 void RevokeLease(const ClientOptions& options, LeaseId lease);

@@ -45,6 +45,7 @@ void Member::StartReign(Revision reign) {
 
 // Nothing more is sent. Of what was sent and may be there, the applied stream will tell.
 void Member::StepDown(const std::string& why) {
+  Tell("this process no longer leads: " + why);
   std::vector<uint64_t> refused, in_doubt;
   for (const Sent& sent : window_) {
     const bool maybe = sent.request != 0 || sent.unanswered;
@@ -75,7 +76,6 @@ void Member::StepDown(const std::string& why) {
   }
   resignation_ = 0;
   reign_ = 0;
-  Tell("this process no longer leads: " + why);
   StartLoad(false);
 }
 
