@@ -235,6 +235,25 @@ TEST_F(EtcdLogTest, AStandbyTakesOverWhenTheLeadersKeyGoes) {
   EXPECT_THAT(leader->listener.seen().Records(), ElementsAre("first", "a", "b"));
 }
 
+TEST_F(EtcdLogTest, LeadsAgainWhenItsLeaseWasRevoked) {
+  Up();
+  if (servers_ == nullptr) return;
+  Bootstrap();
+  auto process = Open();
+  ASSERT_TRUE(WaitReady(*process));
+  const Term term = process->listener.seen().term;
+  // "found 1 leases" and one a line.
+  auto leases = servers_->Ctl({"lease", "list"});
+  ASSERT_TRUE(leases.ok()) << leases.status().ToString();
+  const size_t line = leases->find('\n') + 1;
+  auto revoked =
+      servers_->Ctl({"lease", "revoke", leases->substr(line, leases->find('\n', line) - line)});
+  ASSERT_TRUE(revoked.ok()) << revoked.status().ToString();
+  ASSERT_TRUE(
+      process->listener.Wait([&](const auto& seen) { return seen.ready && seen.term > term; }));
+  EXPECT_EQ(Propose(*process, "a"), Fate::kDurable);
+}
+
 TEST_F(EtcdLogTest, RefusesWhenEtcdHasNoSpaceAndLosesNothing) {
   Up({.arguments = {"--quota-backend-bytes=4000000"}});
   if (servers_ == nullptr) return;
