@@ -56,11 +56,11 @@ void Dialer::Fail(std::string why) {
   if (was_up) {
     LogInfo("peer_down", {{"peer", peer_.member}, {"address", peer_.address}, {"reason", why}});
   } else {
-    counters_.failures.Add();
     if (shared_.of_peers.IsNew(std::to_string(peer_.member), why)) {
       LogWarning("peer_unreachable",
                  {{"peer", peer_.member}, {"address", peer_.address}, {"problem", why}});
     }
+    counters_.failures.Add();  // Whoever sees it finds the reason in the log.
     if (next_address_ < addresses_.size()) {
       ConnectNext(now);
       return;
