@@ -248,6 +248,18 @@ TEST(DecisionTableSeededBugs, LiveKeptAcrossTermsIsCaught) {
   ScopedMutant mutant(Mutant::kLiveKeptAcrossTerms);
   EXPECT_TRUE(decided_in_a_later_term());
 }
+
+TEST(DecisionTableSeededBugs, KeyTwiceIsCaught) {
+  auto second_accepted = [] {
+    DecisionTable table({});
+    table.Apply(1, kGroup);
+    table.Apply(5, Decide(5, 1, 1, "order-17"));
+    return table.Apply(5, Decide(5, 2, 1, "order-17")) == ApplyAnswer::kAccepted;
+  };
+  EXPECT_FALSE(second_accepted());
+  ScopedMutant mutant(Mutant::kKeyTwice);
+  EXPECT_TRUE(second_accepted());
+}
 #endif
 
 }  // namespace

@@ -68,12 +68,12 @@ void SimAgent::Dial(uint64_t id) {
   }
   static const std::string kIdentity = "db-";
   peer.link = std::make_shared<AgentLink>(world_, world_.next_link++, *this, node);
-  coordinator::AgentHello hello{.agent_id = "agent-" + resource(),
+  coordinator::AgentHello hello{.agent_id = "agent-" + resource() + "-" + std::to_string(place_),
                                 .incarnation = life_->incarnation};
   hello.resources.push_back({.name = resource(),
-                             .kind = "postgresql",
+                             .kind = database_.ties() ? "mysql" : "postgresql",
                              .identity = kIdentity + resource(),
-                             .server = "PostgreSQL"});
+                             .server = "simulated"});
   peer.link->Open(std::move(hello));
 }
 
@@ -313,6 +313,10 @@ void SimAgent::Prepare(Peer& peer, const coordinator::PrepareOrder& order) {
     if (order.app_held) {
       it->second.core.Hold({.finishes = order.app_held->finisher == coordinator::Finisher::kApp});
     }
+    // Whoever asks again has not decided.
+    if (it->second.core.phase() == agent::Branch::Phase::kPrepared) {
+      life_->heard_pending.insert(order.gid);
+    }
     return Deliver(order.gid, agent::PrepareAsked{});
   }
   peer.out.votes.push_back({.gid = order.gid, .vote = coordinator::Vote::kNo});
@@ -332,7 +336,9 @@ void SimAgent::Finish(const Gid& gid, bool commit, const std::string& evidence,
     it->second.core.Hold({.finishes = finishes});
   }
   if (commit) return Deliver(gid, agent::CommitTold{.evidence = evidence});
-  Deliver(gid, agent::AbortTold{.evidence = evidence, .listed = life_->scan.EvidenceOf(gid)});
+  Deliver(gid, agent::AbortTold{.evidence = evidence,
+                                .listed = life_->scan.EvidenceOf(gid),
+                                .grace = finishes && database_.ties()});
 }
 
 void SimAgent::Answered(const coordinator::InquiryReply& answer) {

@@ -137,7 +137,7 @@ class SimAgent {
   void Do(const Gid& gid, Branch& branch, const agent::LookUp& action);
   void Do(const Gid& gid, Branch& branch, const agent::AwaitApplication& action);
   void FinishAtDatabase(const Gid& gid, agent::Decision decision, const std::string& evidence,
-                        agent::JournalWord word, Micros delay);
+                        agent::JournalWord word, SimDatabase::Via via, Micros delay);
   agent::JournalWord WordOn(const Gid& gid) const;
   coordinator::Ticket TicketOf(const Gid& gid, const agent::AnswerVote& vote) const;
 

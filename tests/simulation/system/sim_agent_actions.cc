@@ -89,25 +89,30 @@ void SimAgent::Do(const Gid& gid, Branch&, const agent::WriteDone&) {
 }
 void SimAgent::Do(const Gid& gid, Branch&, const agent::EraseWill&) { journal_.erase(gid); }
 
-void SimAgent::Do(const Gid& gid, Branch&, const agent::FinishOnSession& action) {
-  FinishAtDatabase(gid, action.decision, action.evidence, action.word, 0);
+void SimAgent::Do(const Gid& gid, Branch& branch, const agent::FinishOnSession& action) {
+  FinishAtDatabase(gid, action.decision, action.evidence, action.word,
+                   {.session = branch.session.value_or(0)}, 0);
 }
 
-void SimAgent::Do(const Gid& gid, Branch&, const agent::FinishInPool& action) {
+void SimAgent::Do(const Gid& gid, Branch& branch, const agent::FinishInPool& action) {
   const Micros back_off = std::min<Micros>(action.attempt, 10) * 50 * kMilli;
-  FinishAtDatabase(gid, action.decision, action.evidence, action.word, back_off);
+  FinishAtDatabase(gid, action.decision, action.evidence, action.word,
+                   {.kills_apps = branch.core.app_held()}, back_off);
 }
 
 void SimAgent::FinishAtDatabase(const Gid& gid, agent::Decision decision,
                                 const std::string& evidence, agent::JournalWord word,
-                                Micros delay) {
-  Later(delay, [this, gid, decision, evidence, word] {
+                                SimDatabase::Via via, Micros delay) {
+  Later(delay, [this, gid, decision, evidence, word, via] {
     AtDatabase<agent::FinishAnswered>(
-        [this, gid, decision, evidence, word] {
-          return database_.Finish(gid, decision, evidence, word);
+        [this, gid, decision, evidence, word, via] {
+          return database_.Finish(gid, decision, evidence, word, via);
         },
-        [this, gid](std::optional<agent::FinishAnswered> answer) {
-          Deliver(gid, answer.value_or(agent::FinishAnswered{}));
+        [this, gid, via](std::optional<agent::FinishAnswered> answer) {
+          if (answer) return Deliver(gid, *answer);
+          if (via.session) database_.Close(*via.session);
+          Deliver(gid, agent::FinishAnswered{.on_session = via.session.has_value(),
+                                             .session_lost = via.session.has_value()});
         });
   });
 }

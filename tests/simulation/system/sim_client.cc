@@ -267,8 +267,11 @@ void SimClient::Committed(const coordinator::CommitAnswer& answer) {
     if (!pending.yours || world_.timeline.Chance(200)) continue;
     for (const Branch& branch : now_.branches) {
       if (branch.gid != pending.gid) continue;
-      const auto ended = branch.agent->database().Finish(*branch.gid, agent::Decision::kCommit, "",
-                                                         agent::JournalWord::kNothing);
+      SimDatabase& database = branch.agent->database();
+      SimDatabase::Via via;
+      if (branch.session && database.Alive(*branch.session)) via.session = branch.session;
+      const auto ended = database.Finish(*branch.gid, agent::Decision::kCommit, "",
+                                         agent::JournalWord::kNothing, via);
       if (ended.finish == agent::FinishClass::kDone) mine.push_back(*branch.gid);
     }
   }
@@ -296,6 +299,7 @@ void SimClient::Rollback() {
 }
 
 void SimClient::Over(bool committed) {
+  for (Branch& branch : now_.branches) LeaveSession(branch);
   if (calm_ && !committed) {
     // Begun by nobody's fault in vain: an agent had not heard of the leader yet, say.
     if (now_.redone++ > 20) return world_.checker.Wrong("AC4: nothing can be committed any more");

@@ -38,10 +38,11 @@ class SimClient {
   struct Branch {
     SimAgent* agent = nullptr;
     bool writes = true;
-    bool early = false;     // Prepared with its work.
-    bool held = false;      // By this application.
-    bool finishes = false;  // By itself, once it is told.
-    bool unseen = false;    // It never learned whether this is prepared, and commits all the same.
+    bool early = false;                           // Prepared with its work.
+    bool held = false;                            // By this application.
+    bool finishes = false;                        // By itself, once it is told.
+    std::optional<SimDatabase::Session> session;  // Of a held one, unless it is lost sight of.
+    bool unseen = false;  // It never learned whether this is prepared, and commits all the same.
     std::optional<Gid> gid;
     uint64_t holder = 0;  // Of a gid of Begin.
     std::optional<coordinator::Ticket> ticket;
@@ -73,6 +74,8 @@ class SimClient {
   void Committed(const coordinator::CommitAnswer& answer);
   void Rollback();
   void Over(bool committed);
+  void LeaveSession(Branch& branch);
+  void CloseSoon(SimDatabase& database, SimDatabase::Session session);
   void ReportOthers(bool unseen_only);
   // Get, Commit or Rollback: one of so many first ones.
   void AskAgain(const Gtrid& gtrid, uint64_t node, uint64_t kinds = 3);

@@ -13,6 +13,7 @@ void SimClient::Work(size_t i) {
 void SimClient::Open(size_t i) {
   Branch& branch = now_.branches[i];
   ++branch.attempts;
+  LeaveSession(branch);
   const bool again = branch.held && branch.gid && branch.attempts > 1;
   if (branch.held && branch.gid && !again) return Held(i);  // Registered by Begin.
   SimAgent::OpenCall call{.gtrid = now_.gtrid, .writes = branch.writes, .prepares = branch.early};
@@ -59,7 +60,7 @@ Micros SimClient::Think() { return world_.timeline.Between(100, world_.habits.th
 void SimClient::Held(size_t i) {
   Later(Think(), [this, i] {
     SimDatabase& database = now_.branches[i].agent->database();
-    const auto session = database.Begin(true);
+    const auto session = database.Begin(true, /*apps=*/true);
     if (!session) return Rollback();
     Later(Think(), [this, i, &database, session = *session] {
       Timeline& timeline = world_.timeline;
@@ -73,6 +74,7 @@ void SimClient::Held(size_t i) {
         PrepareLater(i, session, timeline.Chance(500) ? 300 * kMilli : 3 * kSecond);
         return AskVote(i);
       }
+      branch.session = session;
       const auto answer = database.Prepare(session, *now_.branches[i].gid);
       const bool unclear = answer.session_lost || world_.timeline.Chance(world_.answers_lost);
       if (unclear || world_.timeline.Chance(400)) return AskVote(i);
@@ -86,9 +88,22 @@ void SimClient::Held(size_t i) {
 void SimClient::PrepareLater(size_t i, SimDatabase::Session session, Micros at_most) {
   const Branch& branch = now_.branches[i];
   SimDatabase& database = branch.agent->database();
-  world_.timeline.After(
-      world_.timeline.Between(kMilli, at_most),
-      [&database, session, gid = *branch.gid] { database.Prepare(session, gid); });
+  world_.timeline.After(world_.timeline.Between(kMilli, at_most),
+                        [this, &database, session, gid = *branch.gid] {
+                          database.Prepare(session, gid);
+                          CloseSoon(database, session);
+                        });
+}
+
+void SimClient::LeaveSession(Branch& branch) {
+  if (!branch.session) return;
+  CloseSoon(branch.agent->database(), *std::exchange(branch.session, std::nullopt));
+}
+
+// Its connection goes back to a pool that closes it.
+void SimClient::CloseSoon(SimDatabase& database, SimDatabase::Session session) {
+  world_.timeline.After(world_.timeline.Between(0, 2 * kSecond),
+                        [&database, session] { database.Close(session); });
 }
 
 void SimClient::AskVote(size_t i) {

@@ -63,7 +63,7 @@ void SystemStory::Draw() {
   if (Chance(500)) world_.statements_fail = static_cast<unsigned>(timeline_.Draw(60));
   Habits& habits = world_.habits;
   if (Chance(300)) habits.think_max = timeline_.Between(20 * kMilli, 500 * kMilli);
-  if (Chance(500)) habits.asks_around = static_cast<unsigned>(timeline_.Draw(400));
+  if (Chance(500)) habits.asks_around = static_cast<unsigned>(timeline_.Draw(800));
   if (Chance(500)) habits.asks_new_leader = 600;
   if (Chance(400)) habits.late_prepares = static_cast<unsigned>(timeline_.Draw(500));
   if (Chance(300)) habits.careless = static_cast<unsigned>(timeline_.Draw(200));
@@ -71,7 +71,7 @@ void SystemStory::Draw() {
   if (Chance(500)) codec_.padding_max = 900;
   if (Chance(500)) world_.slow_work_max = timeline_.Between(5 * kMilli, 2 * kSecond);
   if (Chance(500)) world_.state_takes_max = timeline_.Draw(kSecond);
-  world_.snapshot_after_bytes = Chance(600) ? 2'000 + timeline_.Draw(6'000) : 1 << 20;
+  world_.snapshot_after_bytes = Chance(700) ? 500 + timeline_.Draw(5'000) : 1 << 20;
 }
 
 void SystemStory::Build() {
@@ -96,10 +96,13 @@ void SystemStory::Build() {
   const size_t databases = 1 + timeline_.Draw(3);
   for (size_t i = 0; i < databases; ++i) {
     databases_.push_back(
-        std::make_unique<SimDatabase>("db" + std::to_string(i), timeline_, checker_));
-    agents_.push_back(
-        std::make_unique<SimAgent>(world_, kFirstAgent + i, *databases_.back(), nodes_));
-    agents_.back()->Start();
+        std::make_unique<SimDatabase>("db" + std::to_string(i), Chance(350), timeline_, checker_));
+    // Where there are two, each stands in for the other.
+    for (size_t n = Chance(300) ? 2 : 1; n > 0; --n) {
+      agents_.push_back(std::make_unique<SimAgent>(world_, kFirstAgent + agents_.size(),
+                                                   *databases_.back(), nodes_));
+      agents_.back()->Start();
+    }
   }
   const size_t clients = 1 + timeline_.Draw(4);
   for (size_t i = 0; i < clients; ++i) {
