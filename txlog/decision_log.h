@@ -1,7 +1,8 @@
 // The face of the durable decision log: opaque records, appended in order, applied in order.
 //
-// Behind this door stands one engine at a time: one node's own disk (txlog/local_log.h), or a
-// replicated group. Nothing above may depend on which. txlog never parses a record.
+// Behind this door stands one engine at a time: a group of one node or several, each with its own
+// disk (txlog/replicated), or one whose log lives in etcd (txlog/etcd). Nothing above may depend on
+// which. txlog never parses a record.
 //
 // Words are those of the Raft paper (Ongaro, Ousterhout 2014): term, index, applied, snapshot.
 #pragma once

@@ -76,8 +76,8 @@ using EngineInput = std::variant<ProposalAsked, BarrierAsked, SnapshotGiven, Cha
 // Not thread-safe: one thread owns it. Calls into the listener and the links come from that thread.
 class ReplicatedEngine {
  public:
-  // Reads and repairs the directory; errors as LocalLog::Open. `spares` makes segments ahead and
-  // `slow` reads and writes snapshots; both may be other threads, and must have run or dropped
+  // Reads and repairs the directory; errors as ReplicatedLog::Open. `spares` makes segments ahead
+  // and `slow` reads and writes snapshots; both may be other threads, and must have run or dropped
   // their tasks before the engine dies. `post` is called on `slow` and must bring its argument to
   // Handle.
   static Result<std::unique_ptr<ReplicatedEngine>> Open(const ReplicatedLogOptions& options,

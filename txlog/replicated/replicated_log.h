@@ -55,7 +55,8 @@ class ReplicatedLog final : public DecisionLog {
                                                      const TransportOptions* transport,
                                                      Listener& listener);
 
-  // What was asked for before ends with kInDoubt or UNAVAILABLE if it is not over.
+  // Takes up what was asked for before, which a group of one finishes. What is not over then, or
+  // was to go with a next record, ends with kInDoubt or UNAVAILABLE.
   ~ReplicatedLog() override;
 
   const NodeIdentity& identity() const;

@@ -53,13 +53,19 @@ class LogStore {
                                                 std::function<void(const Status&)> die,
                                                 Recovered* recovered);
 
-  // Makes the directory: see Bootstrap in txlog/local_log.h. `first`: the entries that the log
-  // begins with, from index 1, all of term 1; none for a node that will get everything from others.
+  // Makes `directory`, which must not exist, or be empty. `first`: the entries that the log begins
+  // with, from index 1, all of term 1; none for a node that will get everything from others.
+  //
+  // INVALID_ARGUMENT: identity or an entry is not allowed. FAILED_PRECONDITION: the directory is
+  // not empty, or another process works in it. RESOURCE_EXHAUSTED, UNAVAILABLE: the disk's words;
+  // delete what is there and try again.
   static Status Create(Disk& disk, const std::string& directory, const NodeIdentity& identity,
                        const std::vector<Entry>& first);
   // The same for a log that begins with a snapshot, of index 1 and term 1, in place of entries.
   static Status CreateFromState(Disk& disk, const std::string& directory,
                                 const NodeIdentity& identity, std::string_view state);
+  // Who owns the directory. NOT_FOUND: nobody yet, it was not bootstrapped. DATA_LOSS,
+  // FAILED_PRECONDITION as Open. Takes no lock.
   static Result<NodeIdentity> ReadIdentity(Disk& disk, const std::string& directory);
 
   Index last_index() const { return last_index_; }
