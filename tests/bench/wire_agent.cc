@@ -1,13 +1,9 @@
 #include "tests/bench/wire_agent.h"
 
-#include <grpcpp/security/credentials.h>
-
 #include <utility>
 
 namespace assent::bench {
 namespace {
-
-constexpr char kResource[] = "wire";
 
 Status Refused(const v1::BranchRegistered& registered) {
   if (!registered.gid().empty()) return Ok();
@@ -16,8 +12,9 @@ Status Refused(const v1::BranchRegistered& registered) {
 
 }  // namespace
 
-WireAgent::WireAgent(const std::string& coordinator)
-    : link_(coordinator, grpc::InsecureChannelCredentials(), inbox_), thread_([this] { Run(); }) {
+WireAgent::WireAgent(const std::string& coordinator,
+                     std::shared_ptr<grpc::ChannelCredentials> credentials)
+    : link_(coordinator, std::move(credentials), inbox_), thread_([this] { Run(); }) {
   v1::Hello hello;
   hello.set_agent_id("wire-agent");
   hello.set_agent_incarnation(1);

@@ -1,6 +1,8 @@
 // An agent without databases: the real link, and behind it a thread that says yes to everything.
 #pragma once
 
+#include <grpcpp/security/credentials.h>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -18,8 +20,13 @@ namespace assent::bench {
 
 class WireAgent {
  public:
+  // What it serves.
+  static constexpr const char* kResource = "wire";
+
   // Dials; use it once WaitWelcomed has answered true.
-  explicit WireAgent(const std::string& coordinator);
+  explicit WireAgent(
+      const std::string& coordinator,
+      std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials());
   ~WireAgent();
   WireAgent(const WireAgent&) = delete;
   WireAgent& operator=(const WireAgent&) = delete;
