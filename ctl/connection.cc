@@ -17,6 +17,9 @@ constexpr uint32_t kPageMax = 1000;  // ListRequest.limit.
 // How often a call follows a word of who leads: a group that is electing may contradict itself.
 constexpr int kHintsMax = 4;
 
+// How much longer than an answer a backup may take to arrive.
+constexpr std::chrono::minutes kBackupMax{10};
+
 Result<std::vector<std::string>> SplitEndpoints(const std::string& text) {
   std::vector<std::string> endpoints;
   for (size_t begin = 0; begin <= text.size();) {
@@ -91,18 +94,14 @@ size_t Connection::Find(const std::string& endpoint) {
   return nodes_.size() - 1;
 }
 
-template <typename Stub, typename Request, typename Reply>
-Status Connection::Call(Method<Stub, Request, Reply> method, const Request& request, Reply* reply,
-                        std::chrono::milliseconds more) {
+Status Connection::Try(const Attempt& attempt, std::chrono::milliseconds more) {
   size_t others = nodes_.size() - 1;
   int hints = kHintsMax;
   for (;;) {
     const Node& node = nodes_[current_];
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + options_.timeout + more);
-    Stub& stub = node.Get(static_cast<const Stub*>(nullptr));
-    reply->Clear();
-    const grpc::Status answer = (stub.*method)(&context, request, reply);
+    const grpc::Status answer = attempt(node, context);
     v1::ErrorDetail detail;
     Status status = rpc::FromGrpc(answer, &detail);
     if (status.ok()) return status;
@@ -117,6 +116,18 @@ Status Connection::Call(Method<Stub, Request, Reply> method, const Request& requ
     --others;
     current_ = (current_ + 1) % nodes_.size();
   }
+}
+
+template <typename Stub, typename Request, typename Reply>
+Status Connection::Call(Method<Stub, Request, Reply> method, const Request& request, Reply* reply,
+                        std::chrono::milliseconds more) {
+  return Try(
+      [&](const Node& node, grpc::ClientContext& context) {
+        Stub& stub = node.Get(static_cast<const Stub*>(nullptr));
+        reply->Clear();
+        return (stub.*method)(&context, request, reply);
+      },
+      more);
 }
 
 Result<v1::GetStatusReply> Connection::GetStatus() {
@@ -205,6 +216,25 @@ Status Connection::TransferLeadership(uint64_t to, std::chrono::milliseconds dra
   request.set_drain_ms(static_cast<uint64_t>(drain.count()));
   v1::TransferLeadershipReply reply;
   return Call(&Admin::TransferLeadership, request, &reply, drain);
+}
+
+Status Connection::Backup(const std::function<Status(std::string_view)>& take) {
+  Status taken;
+  Status status = Try(
+      [&](const Node& node, grpc::ClientContext& context) {
+        auto reader = node.admin->Backup(&context, v1::BackupRequest());
+        v1::BackupChunk chunk;
+        while (reader->Read(&chunk)) {
+          taken = take(chunk.data());
+          if (!taken.ok()) {
+            context.TryCancel();
+            break;
+          }
+        }
+        return reader->Finish();
+      },
+      kBackupMax);
+  return taken.ok() ? status : taken;
 }
 
 }  // namespace assent::ctl

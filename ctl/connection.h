@@ -2,8 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <grpcpp/security/credentials.h>
@@ -41,6 +43,9 @@ class Connection {
   Status PromoteMember(uint64_t id);
   Status RemoveMember(uint64_t id);
   Status TransferLeadership(uint64_t to, std::chrono::milliseconds drain);
+  // Hands the bytes of a backup's file to `take`, piece by piece; ends with its first error. Only
+  // with OK were they all.
+  Status Backup(const std::function<Status(std::string_view)>& take);
 
   // Who gave the last answer.
   const std::string& answered_by() const { return nodes_[current_].endpoint; }
@@ -63,6 +68,8 @@ class Connection {
   size_t Find(const std::string& endpoint);
   // Goes on to another node where this one can't be reached, or does not lead and the call needs a
   // leader. `more`: how much longer than usual the answer may take.
+  using Attempt = std::function<grpc::Status(const Node&, grpc::ClientContext&)>;
+  Status Try(const Attempt& attempt, std::chrono::milliseconds more);
   template <typename Stub, typename Request, typename Reply>
   Status Call(Method<Stub, Request, Reply> method, const Request& request, Reply* reply,
               std::chrono::milliseconds more = {});

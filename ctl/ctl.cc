@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "base/options.h"
+#include "ctl/backup_command.h"
 #include "ctl/certs_command.h"
 #include "ctl/connection.h"
 #include "ctl/member_command.h"
@@ -25,6 +26,7 @@ struct Arguments {
   std::string gtrid;
   CertsArguments certs;
   MemberArguments member;
+  BackupArguments backup;
 };
 
 // "heuristic", "HEURISTIC" -> STATE_HEURISTIC.
@@ -95,6 +97,9 @@ int RunCommand(const CLI::App& app, Arguments& arguments, std::ostream& out, std
     return RunCerts(*app.get_subcommand("certs"), arguments.certs, arguments.json, now, out, err);
   }
   arguments.connection.timeout = std::chrono::milliseconds(arguments.timeout_ms);
+  if (app.got_subcommand("backup")) {
+    return RunBackup(arguments.backup, arguments.json, arguments.connection, out, err);
+  }
   Result<Connection> connection = Connection::Make(arguments.connection);
   if (!connection.ok()) return Fail(connection.status(), err);
   if (app.got_subcommand("status")) return DoStatus(arguments, *connection, out, err);
@@ -148,6 +153,7 @@ void Describe(CLI::App& app, Arguments& arguments) {
       ->add_option("gtrid", arguments.gtrid, "The transaction")
       ->required();
   DescribeMember(app, arguments.member);
+  DescribeBackup(app, arguments.backup);
   DescribeCerts(app, arguments.certs);
 }
 

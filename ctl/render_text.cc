@@ -46,13 +46,18 @@ std::string HandText(const v1::Branch& branch, v1::Outcome outcome) {
   // What somebody has ended can't be ended again; it can only be looked for.
   bool ended = branch.state() == v1::BRANCH_STATE_HEURISTIC_ROLLBACK ||
                branch.state() == v1::BRANCH_STATE_HEURISTIC_COMMIT;
+  // Nobody can tell the outcome: a person must, and may need either verb.
+  const bool untold = branch.state() == v1::BRANCH_STATE_HAZARD &&
+                      (outcome == v1::OUTCOME_UNKNOWN || outcome == v1::OUTCOME_EXPIRED);
   std::string text;
   for (const HandSql& sql : sqls) {
     text += "  by hand in " + Clean(branch.resource()) +
             (sqls.size() == 1 ? "" : ", if it is " + sql.kind) + ":\n";
     std::vector<Cells> rows = {{"inspect", sql.inspect}};
-    if (!ended && outcome == v1::OUTCOME_COMMITTED) rows.push_back({"commit", sql.commit});
-    if (!ended && outcome == v1::OUTCOME_ABORTED) rows.push_back({"rollback", sql.rollback});
+    if (!ended && (untold || outcome == v1::OUTCOME_COMMITTED))
+      rows.push_back({"commit", sql.commit});
+    if (!ended && (untold || outcome == v1::OUTCOME_ABORTED))
+      rows.push_back({"rollback", sql.rollback});
     text += Table(rows, "    ");
   }
   switch (branch.state()) {
@@ -65,6 +70,12 @@ std::string HandText(const v1::Branch& branch, v1::Outcome outcome) {
              "  The database committed this branch although the transaction aborted: undo "
              "its change by hand.\n";
     case v1::BRANCH_STATE_HAZARD:
+      if (untold) {
+        return text +
+               "  Nobody can tell whether it was decided: commit it if the service's records or a "
+               "change in another database of this transaction say so, else roll it back. All of "
+               "its branches must end alike.\n";
+      }
       return text +
              "  The branch is gone or can't be accounted for: look whether its change is in "
              "the data before you act.\n";
