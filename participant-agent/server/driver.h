@@ -221,6 +221,7 @@ class Driver {
   bool CheckPin(Peer& peer, const v1::Welcome& welcome);
   void Dial(const std::string& target);
   void Redial(const CoordinatorList::Change& change);
+  void LeaveOthers(const Peer& welcome);
   void SetLeadership(Peer& peer, const v1::Leadership& leadership);
   void LeaderCame(Peer& peer);
   void Prepare(Peer& peer, const v1::PrepareBranch& prepare);
@@ -253,7 +254,7 @@ class Driver {
   v1::Hello hello_;  // The last that was said.
   // A hello is owed, and waits until then at most for the databases to be probed.
   std::optional<MonotonicTime> hello_due_;
-  bool repin_;         // An operator allowed one change of cluster.
+  bool repin_;         // An operator allowed one change of cluster or group incarnation.
   uint64_t term_ = 0;  // The highest that a leader has announced.
   OpenedGids opened_;
 

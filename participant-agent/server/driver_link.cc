@@ -114,9 +114,11 @@ bool Driver::CheckPin(Peer& peer, const v1::Welcome& welcome) {
     return false;
   }
   const std::optional<ClusterPin>& pin = journal_.pin();
-  const bool repin = std::exchange(repin_, false);
+  // That it meets who it knows uses up no permission: a node of the group before may answer first.
   if (pin == heard) return true;
-  if (pin.has_value() && !repin) {
+  // What serves the databases already is made for the cluster's name.
+  const bool may = repin_ && (resources_.empty() || pin->cluster == heard.cluster);
+  if (pin.has_value() && !may && !MutantOn(Mutant::kRepinUnasked)) {
     LogError("link_refused",
              {{"coordinator", peer.link->target()},
               {"error", "it belongs to another cluster, or its group was restored or set up anew"},
@@ -133,10 +135,24 @@ bool Driver::CheckPin(Peer& peer, const v1::Welcome& welcome) {
     LogError("pin_failed", {{"error", status.message()}});
     return false;
   }
+  repin_ = false;
   LogInfo("pinned", {{"cluster", heard.cluster},
                      {"uuid", heard.uuid},
                      {"group_incarnation", heard.group_incarnation}});
+  LeaveOthers(peer);
   return true;
+}
+
+// The pin has changed: who was welcome before is of the group that is left, and so is its term.
+void Driver::LeaveOthers(const Peer& welcome) {
+  term_ = 0;
+  for (Peer& peer : peers_) {
+    if (&peer == &welcome || !peer.accepted) continue;
+    peer.accepted = false;
+    peer.leader = false;
+    peer.out.Clear();
+    peer.link->Refuse();
+  }
 }
 
 void Driver::On(LinkWelcomed& event) {
@@ -182,7 +198,8 @@ void Driver::SetLeadership(Peer& peer, const v1::Leadership& leadership) {
 void Driver::LeaderCame(Peer& peer) {
   // Steps post, and may make room by erasing what was over before; nothing is added meanwhile.
   for (auto& [gid, live] : live_) {
-    if (gid.gtrid.epoch < peer.term) Deliver(gid, live, LaterEpochAnnounced{});
+    const bool left = gid.gtrid.incarnation != journal_.pin()->group_incarnation;
+    if (left || gid.gtrid.epoch < peer.term) Deliver(gid, live, LaterEpochAnnounced{});
     Deliver(gid, live, agent::LeaderCame{});
     // The abort may have been lost with the link, and its locks would stay until the deadline.
     // (An app-held one holds none here, and is asked about when its database lists it.)

@@ -58,7 +58,9 @@ std::optional<CallError> Driver::WhyNotServed(const std::string& name) const {
 }
 
 std::optional<CallError> Driver::WhyNotBegun(const Gtrid& gtrid) const {
-  if (gtrid.epoch >= term_ || MutantOn(Mutant::kOldEpochOpened)) return std::nullopt;
+  // Of a group incarnation that is over, however high its epoch, nobody will ever decide.
+  const bool ours = !journal_.pin() || journal_.pin()->group_incarnation == gtrid.incarnation;
+  if ((ours && gtrid.epoch >= term_) || MutantOn(Mutant::kOldEpochOpened)) return std::nullopt;
   return CallError{.code = Code::kFailedPrecondition,
                    .reason = v1::REASON_NOT_ACTIVE,
                    .message = "the coordinator that began " + ToString(gtrid) +

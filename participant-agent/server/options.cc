@@ -62,7 +62,10 @@ void AddOptions(OptionSet& set, Options* options) {
       .OneOf({"debug", "info", "warning", "error"});
   set.Add("repin", &options->repin,
           "Accept once that the coordinators belong to another cluster, or to a group that was "
-          "restored or set up anew. Branches of the cluster before are left alone from then on.");
+          "restored or set up anew. Give it for one start, as the flag --repin, once every node of "
+          "the group before has been stopped for good. What was prepared under that group is asked "
+          "about again: the restored one commits what its backup had decided, and reports the rest "
+          "to an operator.");
   set.AddTables<ResourceOptions>(
       "resource", &options->resources,
       "One database that this agent serves; repeat the table for more.",

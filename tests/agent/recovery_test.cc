@@ -1,6 +1,7 @@
 // What an agent does after something went away: itself, its database, its coordinator.
 #include <gmock/gmock.h>
 
+#include "base/mutant.h"
 #include "tests/agent/agent_fixture.h"
 
 namespace assent::agent {
@@ -408,6 +409,68 @@ TEST_F(RecoveryTest, AnAgentPinsItsClusterAndRefusesAnother) {
   options_.repin = false;
   StartServing();  // For good.
 }
+
+TEST_F(RecoveryTest, ANodeOfTheGroupBeforeUsesUpNoPermissionToRepin) {
+  StartServing();
+  StopAgent();
+  FakeCoordinator restored;
+  v1::Welcome welcome = restored.welcome();
+  welcome.set_group_incarnation(78);
+  restored.SetWelcome(welcome);
+  options_.coordinators.push_back(restored.address());
+  options_.repin = true;
+  StartAgent();  // The one or the other is met first.
+  EXPECT_TRUE(restored.WaitServed(1));
+  // Work of the restored group is done here, that of the group before is not.
+  EXPECT_TRUE(Eventually([&] {
+    v1::OpenReply reply;
+    return Open(ToString(restored.NextGtrid()), "new", {}, &reply).ok();
+  }));
+  v1::OpenReply reply;
+  const grpc::Status old = Open(ToString(coordinator_->NextGtrid()), "old", {}, &reply);
+  EXPECT_EQ(old.error_code(), grpc::StatusCode::FAILED_PRECONDITION) << old.error_message();
+  EXPECT_EQ(DetailOf(old).reason(), v1::REASON_NOT_ACTIVE);
+  StopAgent();
+  options_.repin = false;
+  options_.coordinators = {coordinator_->address()};
+  coordinator_->Disregard();
+  StartAgent();
+  EXPECT_EQ(coordinator_->NextHello()->group_incarnation(), 78u);
+}
+
+TEST_F(RecoveryTest, WhatWasPreparedUnderTheGroupBeforeIsAskedAboutAndObeyed) {
+  StartServing();
+  const std::string decided = PreparedBranch("a");
+  const std::string lost = PreparedBranch("b");
+  StopAgent();
+  coordinator_->Disregard();
+  v1::Welcome restored = coordinator_->welcome();
+  restored.set_group_incarnation(78);
+  coordinator_->SetWelcome(restored);
+  options_.repin = true;
+  StartAgent();
+  for (int i = 0; i < 2; ++i) {
+    auto inquiry = coordinator_->NextInquiry();
+    ASSERT_TRUE(inquiry.has_value());
+    coordinator_->Answer(inquiry->gid(), inquiry->gid() == decided ? v1::InquiryAnswer::COMMIT
+                                                                   : v1::InquiryAnswer::HAZARD);
+  }
+  EXPECT_EQ(coordinator_->NextFinished()->gid(), decided);
+  EXPECT_THAT(database_.Effects(), ElementsAre("a"));
+  EXPECT_THAT(database_.Prepared(), ElementsAre(GidOf(lost)));
+}
+
+#if defined(ASSENT_FAILPOINTS)
+TEST_F(RecoveryTest, AnAgentThatPinsUnaskedIsCaught) {
+  StartServing();
+  StopAgent();
+  v1::Welcome other = coordinator_->welcome();
+  other.set_group_incarnation(78);
+  coordinator_->SetWelcome(other);
+  ScopedMutant mutant(Mutant::kRepinUnasked);
+  StartServing();  // Without the mutant: refused, see above.
+}
+#endif
 
 TEST_F(RecoveryTest, TwoAgentsOnOneDirectoryAreRefused) {
   StartServing();
