@@ -1,0 +1,56 @@
+// What the tests of backup and restore share: a group of three that is lost and restored by the
+// commands of docs/operations.md.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.h"
+#include "tests/system/group_fixture.h"
+
+namespace assent::system_tests {
+
+class BackupTest : public GroupTest {
+ protected:
+  static void SetUpTestSuite() { StartHouse({.coordinators = 3}); }
+  static void TearDownTestSuite() { GroupTest::TearDownTestSuite(); }
+
+  // Node 1 is the one that is restored.
+  static AssentdProcess& Node(int id);
+  static std::string BackupFile() { return House().dir() + "/prod-eu.backup"; }
+
+  // The commands of one section of the page, line by line, in their order.
+  static std::vector<std::string> CommandsOf(const std::string& heading);
+  // One of them on this house: its programs, files and addresses.
+  static CtlAnswer Shell(std::string command);
+  // assentctl at the first node, and what it answers with --json; null: it failed.
+  static CtlAnswer CtlAtFirst(const std::vector<std::string>& arguments);
+  static nlohmann::json Ask(std::vector<std::string> arguments);
+  // "" if it does not answer.
+  static std::string Incarnation();
+
+  // "Back up": saves and checks BackupFile().
+  static void SaveBackup();
+  // All coordinators die, and their directories are set aside as DIR.old.
+  static void LoseTheGroup();
+  // "Restore", up to a first node that leads.
+  static void Restore();
+  // Starts both agents anew.
+  static void StartAgents(const test_support::Environment& env = {});
+  static void KillAgents();
+  // "Restore": lets each agent in.
+  static void Repin();
+  // Since the last start.
+  static bool BothAgentsLogged(const std::string& event);
+
+  // What `list --state heuristic` shows.
+  static std::vector<std::string> Hazards();
+  // What `show` prints for the branches that stand prepared, by a person in the databases; then
+  // `forget`.
+  static void EndByHand(const std::string& gtrid, const std::string& verb);
+  // Prepared branches in both databases; -1: one can't be asked.
+  static int PreparedNow();
+};
+
+}  // namespace assent::system_tests
