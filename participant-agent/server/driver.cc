@@ -29,7 +29,7 @@ Driver::Driver(const Options& options, Journal& journal, ManagerFactory factory,
       factory_(std::move(factory)),
       inbox_(inbox),
       metrics_(NamesOf(options.resources), options.sessions_max),
-      coordinators_(options.coordinators),
+      coordinators_(options.coordinators, std::chrono::steady_clock::now()),
       repin_(options.repin),
       opened_(journal.agent_incarnation()) {}
 
@@ -64,7 +64,7 @@ void Driver::Round(std::vector<Event> events) {
   const MonotonicTime now = std::chrono::steady_clock::now();
   FireTimers(now);
   if (hello_due_.has_value() && now >= *hello_due_) SayHello();
-  if (now >= settle_at_) Redial(coordinators_.Settle());
+  Redial(coordinators_.Tick(now));
   for (Peer& peer : peers_) peer.link->CheckSilence(now);
   FlushLooks();
   FlushLinks();

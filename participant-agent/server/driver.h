@@ -248,8 +248,6 @@ class Driver {
   AgentMetrics metrics_;  // Outlives the sessions that resources_ owns.
   Links* links_ = nullptr;
   CoordinatorList coordinators_;
-  // So long configured coordinators may take to welcome, before members are dialled beside them.
-  MonotonicTime settle_at_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
   std::deque<Peer> peers_;
   v1::Hello hello_;  // The last that was said.
   // A hello is owed, and waits until then at most for the databases to be probed.

@@ -171,7 +171,8 @@ void Driver::On(LinkWelcomed& event) {
   SetLeadership(peer, event.welcome.leadership());
   if (resources_.empty()) StartResources();
   Redial(coordinators_.Welcomed(peer.link->target(), event.welcome.node_id(),
-                                FromProto(event.welcome.members())));
+                                FromProto(event.welcome.members()),
+                                std::chrono::steady_clock::now()));
 }
 
 void Driver::On(LinkDown& event) {
@@ -181,7 +182,7 @@ void Driver::On(LinkDown& event) {
   peer.accepted = false;
   peer.leader = false;
   peer.out.Clear();
-  Redial(coordinators_.Down(peer.link->target()));
+  Redial(coordinators_.Down(peer.link->target(), std::chrono::steady_clock::now()));
 }
 
 void Driver::SetLeadership(Peer& peer, const v1::Leadership& leadership) {
@@ -233,7 +234,8 @@ void Driver::On(LinkSaid& event) {
   for (const v1::InquiryAnswer& answer : said.answers()) Answered(answer);
   for (const std::string& gid : said.forget()) Forget(gid);
   if (said.has_members()) {
-    Redial(coordinators_.Told(peer.link->target(), FromProto(said.members())));
+    Redial(coordinators_.Told(peer.link->target(), FromProto(said.members()),
+                              std::chrono::steady_clock::now()));
   }
 }
 

@@ -98,14 +98,6 @@ std::optional<CallError> Driver::WhyNotOpened(const Gid& gid, const Resource& re
                      .message = "gid is of cluster " + gid.gtrid.cluster +
                                 "; this agent belongs to " + journal_.pin()->cluster};
   }
-  if (gid.gtrid.incarnation != journal_.pin()->group_incarnation) {
-    return CallError{.code = Code::kFailedPrecondition,
-                     .reason = v1::REASON_FOREIGN_GTRID,
-                     .message = ToString(gid) + " is of another incarnation of cluster " +
-                                gid.gtrid.cluster +
-                                " than this agent is pinned to: the cluster was restored from a "
-                                "backup since; begin anew"};
-  }
   auto known = live_.find(gid);
   if (known != live_.end() && !MutantOn(Mutant::kOpenedTwice)) {
     // Told that it is over before its Open came, or opened, and its answer is not kept any more.

@@ -367,7 +367,7 @@ TEST_F(EarlyPrepareTest, BadOpensByGidAreRefusedByName) {
             v1::REASON_FOREIGN_GTRID);
   Gid restored = OtherGid();
   ++restored.gtrid.incarnation;
-  EXPECT_EQ(DetailOf(OpenRegistered(restored, {}, &reply)).reason(), v1::REASON_FOREIGN_GTRID);
+  EXPECT_EQ(DetailOf(OpenRegistered(restored, {}, &reply)).reason(), v1::REASON_NOT_ACTIVE);
   EXPECT_EQ(DetailOf(OpenRegistered(OtherGid("stock_my"), {}, &reply)).reason(),
             v1::REASON_UNKNOWN_RESOURCE);
 }
