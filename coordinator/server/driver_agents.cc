@@ -212,8 +212,21 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
     }
     const DecisionTable::Word word = table_.Look(gid.gtrid);
     const bool committed = report.state == BranchViewState::kCommitted;
-    if (Ready() && (word == DecisionTable::Word::kEnded ||
-                    (word == DecisionTable::Word::kForgotten && committed))) {
+    if (!Ready()) return;
+    if (word == DecisionTable::Word::kForgotten && committed &&
+        gid.gtrid.incarnation != table_.group()->incarnation) {
+      // Its decision came after the backup, and this is the only proof that there was one: what the
+      // operator needs for the branches that are still prepared.
+      if (!RecordStray(
+              {gid, BranchEnd::kHeuristicCommit,
+               "its agent committed it for the group before the restore, whose backup does "
+               "not have the decision: commit the others too"})) {
+        link.gathered.forget.push_back(gid);
+      }
+      return;
+    }
+    if (word == DecisionTable::Word::kEnded ||
+        (word == DecisionTable::Word::kForgotten && committed)) {
       link.gathered.forget.push_back(gid);
       return;
     }

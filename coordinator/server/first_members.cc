@@ -67,6 +67,16 @@ std::vector<txlog::Member> FirstMembers(const Options& options) {
   return members;
 }
 
+namespace {
+
+// Of every host: dialled, it leads to the dialler's own.
+bool LeadsAnywhere(const std::string& listen) {
+  const std::string host = listen.substr(0, listen.rfind(':'));
+  return host.empty() || host == "*" || host == "0.0.0.0" || host == "[::]";
+}
+
+}  // namespace
+
 std::vector<std::string> CheckGroupOptions(const Options& o) {
   std::vector<std::string> problems;
   auto check = [&problems](const Status& s) {
@@ -90,6 +100,18 @@ std::vector<std::string> CheckGroupOptions(const Options& o) {
     problems.push_back(
         "group_incarnation is that of a restored group, which has been bootstrapped long ago: "
         "leave it out, or use --join");
+  }
+  if (IncarnationOf(o) != 0 && !o.restore.empty()) {
+    problems.push_back(
+        "group_incarnation is that of the group before: leave it out, the restored group gets a "
+        "new "
+        "one, which its further members are given");
+  }
+  const bool is_only_member = !o.restore.empty() || (o.bootstrap && o.members.empty());
+  if (is_only_member && o.address.empty() && LeadsAnywhere(o.listen)) {
+    problems.push_back("address is empty, and listen = " + o.listen +
+                       " is no address that clients and agents on other hosts could dial: give "
+                       "address, such as coordinator-1.example.org:7400");
   }
   if ((o.join || o.members.size() > 1) && o.peer_listen.empty()) {
     problems.push_back(

@@ -135,11 +135,16 @@ TEST_F(BackupTest, ARestoredGroupFinishesWhatItsBackupDecided) {
   EXPECT_EQ(Get(fresh.gtrid)->outcome, Outcome::kCommitted);
 }
 
-TEST_F(BackupTest, AnAgentThatSaysDoneOfTheLostTimeMayForget) {
+// It is the only proof that the transaction was committed, so it is kept before the agent forgets.
+TEST_F(BackupTest, AnAgentThatSaysDoneOfTheLostTimeIsPutOnRecord) {
   Boot();
   auto backup = Backup();
   const Pair later = Committed();
   GoOnFrom(*backup);
+  Report(*pg_, later.pg);
+  auto view = Get(later.gtrid);
+  ASSERT_EQ(view.code(), Code::kOk);
+  EXPECT_EQ(view->state, ViewState::kHeuristic);
   Report(*pg_, later.pg);
   EXPECT_TRUE(pg_->ToldToForget(later.pg));
 }

@@ -51,6 +51,17 @@ TEST_F(ServerOptionsTest, EveryProblemIsToldAtOnce) {
   }
 }
 
+TEST_F(ServerOptionsTest, AGroupThatBeginsNamesAnAddressThatOthersCanDial) {
+  std::vector<std::string> args = {"--cluster", "bank",          "--data-dir",
+                                   "/tmp/x",    "--listen",      "0.0.0.0:7400",
+                                   "--address", "10.0.0.1:7400", "--bootstrap"};
+  EXPECT_FALSE(Names(Parse(args), "address is empty"));
+  args.erase(args.end() - 3, args.end() - 1);
+  EXPECT_TRUE(Names(Parse(args), "address is empty"));
+  args.pop_back();
+  EXPECT_FALSE(Names(Parse(args), "address is empty")) << "it has its members already";
+}
+
 TEST_F(ServerOptionsTest, ATransactionThatIsPreparingOutlivesNoRetention) {
   std::vector<std::string> args = {"--cluster",
                                    "bank",

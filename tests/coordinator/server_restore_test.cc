@@ -197,6 +197,8 @@ TEST_F(RestoreTest, ItExcludesOtherFirstStarts) {
   Options odd = options_;
   odd.group_incarnation = "77x";
   EXPECT_THAT(CheckGroupOptions(odd), testing::ElementsAre(HasSubstr("'77x' is no number")));
+  odd.group_incarnation = "77";
+  EXPECT_THAT(CheckGroupOptions(odd), testing::ElementsAre(HasSubstr("the group before")));
 }
 
 TEST(BackupSlotTest, OneAtATime) {
