@@ -12,9 +12,18 @@ ApplyAnswer DecisionTable::Apply(Term term, const Record& record) {
 }
 
 ApplyAnswer DecisionTable::On(Term, const GroupStart& record) {
-  if (state_.group) return ApplyAnswer::kForeign;
+  if (state_.group) {
+    GroupStart drawn = *state_.group;
+    drawn.incarnation = record.incarnation;
+    if (state_.group->incarnation != 0 || drawn != record) return ApplyAnswer::kForeign;
+  }
   state_.group = record;
   return ApplyAnswer::kAccepted;
+}
+
+const std::optional<GroupStart>& DecisionTable::group() const {
+  static const std::optional<GroupStart> kNone;
+  return state_.group && state_.group->incarnation != 0 ? state_.group : kNone;
 }
 
 ApplyAnswer DecisionTable::On(Term term, const Decision& record) {

@@ -24,6 +24,8 @@ struct GroupStart {
   std::string cluster;
   std::string cluster_uuid;
   uint32_t group = 0;
+  // 0: not drawn yet. The first members of a group each write its first record, and must write the
+  // same, so they name no incarnation; the first that leads draws one and puts it on record.
   uint64_t incarnation = 0;
 
   bool operator==(const GroupStart&) const = default;
@@ -122,7 +124,8 @@ class DecisionTable {
   const Key* FindKey(const std::string& client_key) const;
   bool KeysFull() const { return state_.keys.size() >= limits_.keys_max; }
 
-  const std::optional<GroupStart>& group() const { return state_.group; }
+  // Nothing: it has no incarnation yet, and can begin and answer nothing.
+  const std::optional<GroupStart>& group() const;
   const State& state() const { return state_; }
   // Replaces everything by a snapshot's state.
   void Restore(State state);

@@ -118,6 +118,9 @@ void Driver::On(const Timer& timer) {
     case TimerKind::kDrained:
       HandOverWhenDrained(/*in_time=*/false);
       break;
+    case TimerKind::kDrawAgain:
+      if (leader_ && drawing_ && !table_.group()) DrawIncarnation();
+      break;
     case TimerKind::kTick:
       if (Ready()) Propose(Tick{}, term_, TickProposal{});
       timers_.Add(now_ + limits_.tick, {TimerKind::kTick, {}});

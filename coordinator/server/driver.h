@@ -220,6 +220,8 @@ class Driver final : public txlog::Listener {
   void Answered(const EndProposal& about, txlog::Fate fate);
   void Answered(const ForgetProposal& about, txlog::Fate fate);
   void Answered(const TickProposal& about, txlog::Fate fate);
+  void Answered(const StartProposal& about, txlog::Fate fate);
+  void DrawIncarnation();
   void SettleOlderThan(Term term);
   void BecomeReady();
   void LoseLeadership();
@@ -267,6 +269,7 @@ class Driver final : public txlog::Listener {
   Term term_ = 0;
   bool leader_ = false;
   bool own_entry_applied_ = false;
+  bool drawing_ = false;  // The group has no incarnation, and gets one from this leader.
   uint64_t next_seq_ = 0;
   txlog::Index applied_index_ = 0;
 

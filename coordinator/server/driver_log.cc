@@ -82,7 +82,10 @@ void Driver::ApplyEntry(const txlog::Applied& entry) {
 }
 
 void Driver::AfterApply(const GroupStart& record, ApplyAnswer answer) {
-  if (answer == ApplyAnswer::kAccepted) return;
+  if (answer == ApplyAnswer::kAccepted) {
+    if (leader_ && drawing_ && table_.group()) BecomeReady();
+    return;
+  }
   LogError("group_start_ignored", {{"cluster", record.cluster}, {"uuid", record.cluster_uuid}});
 }
 
@@ -157,6 +160,7 @@ void Driver::On(LogLeadership& event) {
   term_ = event.term;
   leader_ = event.leader;
   own_entry_applied_ = false;
+  drawing_ = false;
   next_seq_ = 0;
   if (!leader_) AnnounceLeadership();
 }
@@ -184,10 +188,14 @@ void Driver::LoseLeadership() {
 // The no-op of our own term is applied: every decision of older terms is in the table, and what is
 // not there never will be.
 void Driver::BecomeReady() {
-  if (!table_.group()) {
+  if (!table_.state().group) {
     Die(
         FailedPrecondition("the log has no group start record: the data directory was not made by "
                            "assentd --bootstrap"));
+    return;
+  }
+  if (!table_.group()) {
+    DrawIncarnation();
     return;
   }
   own_entry_applied_ = true;
@@ -204,6 +212,15 @@ void Driver::BecomeReady() {
     timers_.Add(now_ + limits_.tick, {TimerKind::kTick, {}});
   }
   tell_serving_(true);
+}
+
+// Anew for every group, also for one that is set up with the same options after all its disks were
+// lost: nothing else keeps it from answering for the one before (docs/protocols.md 1.1, 16.9).
+void Driver::DrawIncarnation() {
+  drawing_ = true;
+  GroupStart start = *table_.state().group;
+  while (start.incarnation == 0) start.incarnation = limits_.draw();
+  Propose(start, term_, StartProposal{});
 }
 
 void Driver::AnnounceLeadership() {
@@ -264,6 +281,12 @@ void Driver::Answered(const ForgetProposal& about, txlog::Fate fate) {
 }
 
 void Driver::Answered(const TickProposal&, txlog::Fate) {}
+
+void Driver::Answered(const StartProposal&, txlog::Fate fate) {
+  if (fate != txlog::Fate::kRefused || !leader_ || table_.group()) return;
+  LogWarning("group_start_refused", {{"term", term_}});
+  timers_.Add(now_ + kRefusedRetry, {TimerKind::kDrawAgain, {}});
+}
 
 void Driver::On(SnapshotWanted&) {
   log_->SaveSnapshot(applied_index_, codec_.EncodeState(table_.state()));

@@ -4,12 +4,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
+#include "base/random.h"
 #include "coordinator/core/decision_table.h"
 
 namespace assent::coordinator {
 
 struct Limits {
+  // Random bits, for the incarnation of a new group.
+  std::function<uint64_t()> draw = SystemRandom64;
   // ACTIVE, PREPARING and PROPOSED ones; beyond it Begin answers RESOURCE_EXHAUSTED.
   size_t live_transactions_max = 10'000;
   // Calls of clients that wait for the driver thread; beyond it RESOURCE_EXHAUSTED.

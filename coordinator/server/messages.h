@@ -425,8 +425,9 @@ struct ForgetProposal {
   Gtrid gtrid;
 };
 struct TickProposal {};
-using Proposal =
-    std::variant<DecisionProposal, HeuristicProposal, EndProposal, ForgetProposal, TickProposal>;
+struct StartProposal {};
+using Proposal = std::variant<DecisionProposal, HeuristicProposal, EndProposal, ForgetProposal,
+                              TickProposal, StartProposal>;
 struct ProposalAnswered {
   Proposal about;
   txlog::Fate fate = txlog::Fate::kInDoubt;

@@ -28,18 +28,6 @@ constexpr char kPeerCertificateName[] = "assent-node";
 
 namespace {
 
-// The first members of a group each write its first record, and must write the same. So where a
-// UUID is given the incarnation comes from it; where one is drawn, it is drawn as well.
-uint64_t FirstIncarnation(const std::string& uuid) {
-  uint64_t incarnation = 0;
-  for (char c : uuid) {
-    if (c == '-') continue;
-    const auto digit = static_cast<uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
-    incarnation = incarnation * 0x100000001b3 ^ digit;
-  }
-  return incarnation == 0 ? 1 : incarnation;
-}
-
 txlog::NodeIdentity IdentityOf(const Options& options, std::string uuid) {
   return {.cluster = options.cluster,
           .cluster_uuid = std::move(uuid),
@@ -51,10 +39,12 @@ txlog::NodeIdentity IdentityOf(const Options& options, std::string uuid) {
 
 Result<std::string> BootstrapNode(const Options& options) {
   const std::string uuid = options.cluster_uuid.empty() ? RandomUuid() : options.cluster_uuid;
+  // Several write this record, and must write the same: whoever leads first draws for all.
+  const bool alone = options.members.size() <= 1;
   const GroupStart start{.cluster = options.cluster,
                          .cluster_uuid = uuid,
                          .group = 0,
-                         .incarnation = FirstIncarnation(uuid)};
+                         .incarnation = alone ? SystemRandom64() : 0};
   txlog::PosixDisk disk;
   Status made = txlog::BootstrapGroup(disk, options.data_dir, IdentityOf(options, uuid),
                                       RecordCodec().Encode(start), FirstMembers(options));

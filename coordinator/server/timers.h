@@ -21,12 +21,13 @@ enum class TimerKind {
   kRetryHeuristic,  // The log refused a HEUR record.
   kFlushEnds,       // Write the ENDs that have gathered.
   kDrained,         // Live transactions have had their time: the lead is handed over.
+  kDrawAgain,       // The log refused the group's incarnation.
   kTick,            // The group's clock for retention.
 };
 
 struct Timer {
   TimerKind kind = TimerKind::kTick;
-  Gtrid gtrid;  // Unless kFlushEnds, kDrained or kTick.
+  Gtrid gtrid;  // Unless kFlushEnds, kDrained, kDrawAgain or kTick.
 };
 
 // Not thread-safe.

@@ -64,6 +64,25 @@ TEST_F(Table, RecordsOfOtherGroupsAreForeign) {
   EXPECT_EQ(*table.group(), kGroup);
 }
 
+TEST(GroupStartTest, TheFirstIncarnationOnRecordStands) {
+  DecisionTable table({});
+  GroupStart start{.cluster = "bank", .cluster_uuid = "u"};
+  EXPECT_EQ(table.Apply(1, start), ApplyAnswer::kAccepted);
+  EXPECT_FALSE(table.group()) << "it has none yet";
+  EXPECT_EQ(table.Apply(1, start), ApplyAnswer::kAccepted) << "and still has none";
+  start.incarnation = 5;
+  GroupStart foreign = start;
+  foreign.cluster_uuid = "v";
+  EXPECT_EQ(table.Apply(1, foreign), ApplyAnswer::kForeign);
+  EXPECT_EQ(table.Apply(1, start), ApplyAnswer::kAccepted);
+  EXPECT_EQ(*table.group(), start);
+  GroupStart later = start;
+  later.incarnation = 6;
+  EXPECT_EQ(table.Apply(2, later), ApplyAnswer::kForeign);
+  EXPECT_EQ(table.Apply(2, start), ApplyAnswer::kForeign);
+  EXPECT_EQ(*table.group(), start);
+}
+
 TEST_F(Table, AnEndedTransactionLeavesABit) {
   table.Apply(5, Decide(5, 64));
   EndAt(5, 64);

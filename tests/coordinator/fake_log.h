@@ -52,6 +52,11 @@ class FakeLog final : public txlog::DecisionLog {
     snapshot_ = std::move(state);
     snapshot_index_ = last_ = 1;
   }
+  // As if nothing had ever been appended. Before Start.
+  void Clear() {
+    entries_.clear();
+    last_ = 0;
+  }
   // A driver that starts: hears all entries, takes the lead in the next term, applies its no-op.
   void Start(txlog::Listener& listener);
   // Adds an entry as another node, or an earlier life, might have.

@@ -12,6 +12,7 @@ using std::chrono::milliseconds;
 
 coordinator::Limits DrawLimits(Timeline& timeline) {
   coordinator::Limits limits;
+  limits.draw = [&timeline] { return timeline.Draw(1 << 20); };
   limits.transaction_timeout = milliseconds(5'000);
   limits.prepare_timeout = milliseconds(1'500);
   limits.apply_wait = milliseconds(1'000);
@@ -86,7 +87,7 @@ void SystemStory::Build() {
   std::vector<txlog::Member> first;
   for (uint64_t id = 1; id <= count; ++id) first.push_back(SimNode::MemberOf(id));
   const coordinator::GroupStart group{
-      .cluster = "bank", .cluster_uuid = "uuid", .group = 0, .incarnation = 7};
+      .cluster = "bank", .cluster_uuid = "uuid", .group = 0, .incarnation = 0};
   const std::string first_record = codec_.Encode(group);
   for (uint64_t id = 1; id <= count; ++id) {
     nodes_[id] = std::make_unique<SimNode>(world_, id, to_peer);
