@@ -1,5 +1,6 @@
 // Records and states as short texts that name them; what they stand for is kept here, outside of
-// every node, and outlives crashes. Padding gives them a size.
+// every node, and outlives crashes. Padding gives them a size. With the real codec behind it, what
+// is kept is what that makes of its own bytes.
 #pragma once
 
 #include <cstdlib>
@@ -7,14 +8,18 @@
 #include <string>
 #include <string_view>
 
+#include "base/check.h"
 #include "coordinator/server/codec.h"
 
 namespace assent::simulation {
 
 class SimCodec final : public coordinator::Codec {
  public:
+  // `real` may be null.
+  explicit SimCodec(const coordinator::Codec* real = nullptr) : real_(real) {}
+
   std::string Encode(const coordinator::Record& record) const override {
-    records_.push_back(record);
+    records_.push_back(real_ == nullptr ? record : ThroughReal(record));
     const size_t number = records_.size() - 1;
     return "r" + std::to_string(number) + ":" + std::string(number * 37 % padding_max, '.');
   }
@@ -24,7 +29,7 @@ class SimCodec final : public coordinator::Codec {
     return records_[number];
   }
   std::string EncodeState(const coordinator::DecisionTable::State& state) const override {
-    states_.push_back(state);
+    states_.push_back(real_ == nullptr ? state : ThroughReal(state));
     const size_t number = states_.size() - 1;
     return "s" + std::to_string(number) + ":" + std::string(number * 101 % 3'000, '.');
   }
@@ -44,6 +49,19 @@ class SimCodec final : public coordinator::Codec {
     return std::strtoul(std::string(bytes.substr(1, colon - 1)).c_str(), nullptr, 10);
   }
 
+  coordinator::Record ThroughReal(const coordinator::Record& record) const {
+    const auto again = real_->Decode(real_->Encode(record));
+    ASSENT_CHECK(again.ok() && again->index() == record.index());
+    return *again;
+  }
+  coordinator::DecisionTable::State ThroughReal(
+      const coordinator::DecisionTable::State& state) const {
+    const auto again = real_->DecodeState(real_->EncodeState(state));
+    ASSENT_CHECK(again.ok());
+    return *again;
+  }
+
+  const coordinator::Codec* const real_;
   mutable std::deque<coordinator::Record> records_;
   mutable std::deque<coordinator::DecisionTable::State> states_;
 };

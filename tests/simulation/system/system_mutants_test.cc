@@ -22,7 +22,7 @@ struct Row {
 // of the Raft core are found by its own simulation.
 const Row kRows[] = {
     {"AbortWhileProposing", Mutant::kAbortWhileProposing, 50},
-    {"InquiryAbortsLive", Mutant::kInquiryAbortsLive, 50},
+    {"InquiryAbortsLive", Mutant::kInquiryAbortsLive, 100},
     {"EndTooEarly", Mutant::kEndTooEarly, 20},
     {"ForgottenIsAbort", Mutant::kForgottenIsAbort, 50},
     {"VoidTicketCounts", Mutant::kVoidTicketCounts, 50},

@@ -31,9 +31,10 @@ coordinator::Limits DrawLimits(Timeline& timeline) {
 
 }  // namespace
 
-SystemStory::SystemStory(uint64_t seed, Tracing tracing)
+SystemStory::SystemStory(uint64_t seed, Tracing tracing, const coordinator::Codec* codec)
     : timeline_(seed * 0x9E3779B97F4A7C15ull + 1, tracing != Tracing::kNone,
                 tracing == Tracing::kPrint),
+      codec_(codec),
       limits_(DrawLimits(timeline_)),
       checker_(codec_, limits_.table),
       world_{timeline_, network_, checker_, codec_, limits_},

@@ -23,7 +23,9 @@ enum class Tracing {
 
 class SystemStory {
  public:
-  explicit SystemStory(uint64_t seed, Tracing tracing = Tracing::kNone);
+  // `codec`: the real one, or null.
+  explicit SystemStory(uint64_t seed, Tracing tracing = Tracing::kNone,
+                       const coordinator::Codec* codec = nullptr);
 
   // Empty, or what went wrong first.
   std::string Run();
