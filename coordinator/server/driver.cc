@@ -182,6 +182,7 @@ void Driver::ShutDown() {
     for (auto& reply : replies) reply(Stopping());
   }
   forgetters_.clear();
+  for (BackupProved& waiting : std::exchange(waiting_backups_, {})) waiting.reply(Stopping());
   agents_.CloseAll(Unavailable("this coordinator is stopping"));
   PublishGauges();
 }

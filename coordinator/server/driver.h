@@ -237,6 +237,7 @@ class Driver final : public txlog::Listener {
   void EndTransfer(const Status& status);
   void On(BackupCall& call);
   void On(BackupProved& event);
+  void GiveWaitingBackups();
   Refusal NotLeader(Status why, uint32_t retry_delay_ms = 100) const;
   Refusal NotLeading() const;
 
@@ -295,6 +296,7 @@ class Driver final : public txlog::Listener {
   bool ends_refused_ = false;  // The log is full: not again before the timer.
   std::optional<TimerQueue::Id> flush_ends_timer_;
   bool tick_set_ = false;
+  std::vector<BackupProved> waiting_backups_;  // For END to be applied.
   std::map<Gtrid, std::vector<Reply<ForgetAnswer>>> forgetters_;
   // ABORTs whose agent had no link: said when it dials again, or, of an app-held branch, to the
   // next that serves its resource. Bounded; the oldest are dropped first, since their agent may

@@ -1,6 +1,7 @@
 // The group: its members, who leads it, handing the lead over, and backups of its state.
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/mutant.h"
@@ -123,6 +124,10 @@ void Driver::EndTransfer(const Status& status) {
 
 // ---- Backups ------------------------------------------------------------------------------------
 
+// What is done in the databases should be over in the backup too: a restored group would tell the
+// agents to commit it again, and where a branch that is gone leaves no evidence they would have to
+// call that a hazard.
+//
 // A leader that is over may lack the newest decisions without knowing it: the log proves the lead
 // first, and by then has handed over all that was committed before the call.
 void Driver::On(BackupCall& call) {
@@ -130,9 +135,15 @@ void Driver::On(BackupCall& call) {
     call.reply(NotLeading());
     return;
   }
-  auto proved = [this, reply = std::move(call.reply)](Status status) {
+  std::vector<Gtrid> ends;
+  for (const auto& [gtrid, finishing] : finishing_) {
+    if (finishing.core.AllDone()) ends.push_back(gtrid);
+  }
+  FlushEnds();
+  auto proved = [this, reply = std::move(call.reply), term = term_,
+                 ends = std::move(ends)](Status status) {
     // Encoding a large state takes long: not on the log's thread.
-    if (PostAndWake(BackupProved{std::move(status), reply})) return;
+    if (PostAndWake(BackupProved{std::move(status), reply, term, ends})) return;
     reply(Refusal{Unavailable("this coordinator is stopping: repeat the backup"),
                   Reason::kNotLeader,
                   200,
@@ -151,8 +162,13 @@ void Driver::On(BackupProved& event) {
     event.reply(NotLeader(std::move(event.status)));
     return;
   }
-  if (!Ready()) {
-    event.reply(NotLeading());
+  if (!Ready() || event.term != term_) {
+    event.reply(NotLeader(Unavailable("this coordinator lost leadership: ask the new leader")));
+    return;
+  }
+  std::erase_if(event.ends, [this](const Gtrid& gtrid) { return !finishing_.contains(gtrid); });
+  if (!event.ends.empty()) {
+    waiting_backups_.push_back(std::move(event));
     return;
   }
   const DecisionTable::State& state = table_.state();
@@ -167,6 +183,10 @@ void Driver::On(BackupProved& event) {
                      {"unfinished", answer.unfinished},
                      {"bytes", answer.state.size()}});
   event.reply(std::move(answer));
+}
+
+void Driver::GiveWaitingBackups() {
+  for (BackupProved& waiting : std::exchange(waiting_backups_, {})) On(waiting);
 }
 
 }  // namespace assent::coordinator

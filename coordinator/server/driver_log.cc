@@ -104,6 +104,7 @@ void Driver::AfterApply(const End& record, ApplyAnswer) {
   for (const Gtrid& gtrid : record.gtrids) {
     if (table_.Find(gtrid) == nullptr) DropFinishing(gtrid);
   }
+  GiveWaitingBackups();
   if (Ready()) ASSENT_FAILPOINT("coord.end.after");
 }
 
@@ -173,6 +174,9 @@ void Driver::LoseLeadership() {
     DestroyLive("this coordinator lost leadership: retry with the same gtrid at the new leader");
   }
   DestroyFinishing();
+  for (BackupProved& waiting : std::exchange(waiting_backups_, {})) {
+    waiting.reply(NotLeader(Unavailable("this coordinator lost leadership: ask the new leader")));
+  }
   if (transfer_ && !transfer_->asked) {
     EndTransfer(
         Unavailable("this coordinator lost the lead before it could hand it over: see "
@@ -262,6 +266,9 @@ void Driver::Answered(const HeuristicProposal& about, txlog::Fate fate) {
 
 void Driver::Answered(const EndProposal& about, txlog::Fate fate) {
   if (fate != txlog::Fate::kRefused || !Ready()) return;
+  // A full log must not keep backups back, least of all.
+  for (BackupProved& waiting : waiting_backups_) waiting.ends.clear();
+  GiveWaitingBackups();
   ends_.insert(ends_.end(), about.gtrids.begin(), about.gtrids.end());
   ends_refused_ = true;
   if (!flush_ends_timer_) {

@@ -257,6 +257,8 @@ struct BackupCall {
 struct BackupProved {
   Status status;
   Reply<BackupAnswer> reply;
+  Term term = 0;            // When the call came.
+  std::vector<Gtrid> ends;  // Whose END is on its way, and should be in the backup.
 };
 
 // ---- Agents -------------------------------------------------------------------------------------

@@ -82,6 +82,61 @@ TEST_F(BackupTest, OnlyALeaderThatProvesItsLeadGivesOne) {
   EXPECT_EQ(Backup().refusal().reason, Reason::kNotLeader);
 }
 
+TEST_F(BackupTest, WhatIsDoneInTheDatabasesIsOverInTheBackup) {
+  Boot();
+  const Pair done = Committed();
+  Report(*pg_, done.pg);
+  Report(*my_, done.my);  // END would wait for more to end.
+  log_.mode = FakeLog::Mode::kHold;
+  auto backup = Backup();
+  ASSERT_EQ(log_.held.size(), 1u);
+  EXPECT_FALSE(backup.answered()) << "END is not applied yet";
+  log_.ApplyHeld();
+  Pump();
+  ASSERT_TRUE(backup.answered() && !backup.refused());
+  EXPECT_EQ(backup->unfinished, 0u);
+  EXPECT_EQ(backup->decisions, 1u);
+}
+
+TEST_F(BackupTest, ALogWithoutRoomForEndKeepsNoBackupBack) {
+  Boot();
+  const Pair done = Committed();
+  Report(*pg_, done.pg);
+  Report(*my_, done.my);
+  log_.mode = FakeLog::Mode::kHold;
+  auto backup = Backup();
+  log_.DropHeld(txlog::Fate::kRefused);
+  Pump();
+  ASSERT_TRUE(backup.answered() && !backup.refused());
+  EXPECT_EQ(backup->unfinished, 1u);
+}
+
+TEST_F(BackupTest, OneThatWaitsHearsThatTheLeadIsLost) {
+  Boot();
+  const Pair done = Committed();
+  Report(*pg_, done.pg);
+  Report(*my_, done.my);
+  log_.mode = FakeLog::Mode::kHold;
+  auto backup = Backup();
+  EXPECT_FALSE(backup.answered());
+  log_.Lose(log_.term() + 1);
+  Pump();
+  ASSERT_TRUE(backup.answered());
+  EXPECT_EQ(backup.refusal().reason, Reason::kNotLeader);
+}
+
+TEST_F(BackupTest, OneThatWaitsHearsThatTheNodeStops) {
+  Boot();
+  const Pair done = Committed();
+  Report(*pg_, done.pg);
+  Report(*my_, done.my);
+  log_.mode = FakeLog::Mode::kHold;
+  auto backup = Backup();
+  driver_->Stop();
+  driver_->Run();
+  EXPECT_EQ(backup.code(), Code::kUnavailable);
+}
+
 #if defined(ASSENT_FAILPOINTS)
 TEST_F(BackupTest, ALeaderThatProvesNothingIsCaught) {
   Boot();

@@ -129,6 +129,7 @@ TEST_F(GroupBackupUnderLoad, EveryTransactionEndsAlikeInBothDatabases) {
     }
     return listed == PreparedNow();
   })) << Ask({"list"}).dump(2);
+  RecordProperty("hazards", static_cast<int>(Hazards().size()));
   for (const std::string& gtrid : Hazards()) Settle(gtrid);
   EXPECT_TRUE(WaitUntil(seconds(20), [] { return PreparedNow() == 0; }));
 
