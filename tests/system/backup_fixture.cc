@@ -2,64 +2,64 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
-#include "tests/support/paths.h"
+#include "tests/support/doc_page.h"
+#include "tests/support/doors_under_test.h"
 
 namespace assent::system_tests {
 
 using nlohmann::json;
 using std::chrono::seconds;
 using test_support::AgentProcess;
+using test_support::DocBlockUnder;
+using test_support::ReplaceAll;
+using test_support::TlsUnderTest;
 using test_support::WaitUntil;
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
-
-namespace {
-
-void Replace(const std::string& from, const std::string& to, std::string* text) {
-  for (size_t at = 0; (at = text->find(from, at)) != std::string::npos; at += to.size()) {
-    text->replace(at, from.size(), to);
-  }
-}
-
-}  // namespace
 
 AssentdProcess& BackupTest::Node(int id) {
   return *House().coordinators()[static_cast<size_t>(id - 1)];
 }
 
-std::vector<std::string> BackupTest::CommandsOf(const std::string& heading) {
-  const std::string page = test_support::ReadFile(tests::SourceDir() + "/docs/operations.md");
-  const size_t begin = page.find("\n## " + heading + "\n");
-  EXPECT_NE(begin, std::string::npos) << "no section " << heading;
-  if (begin == std::string::npos) return {};
-  std::istringstream lines(page.substr(begin + 1, page.find("\n## ", begin + 1) - begin));
+void BackupTest::SetUpTestSuite() { StartHouse({.coordinators = 3, .tls = TlsUnderTest()}); }
+
+std::string BackupTest::BlockUnder(const std::string& mark, const std::string& language) {
+  return DocBlockUnder(test_support::DocBlocks("docs/operations.md"), mark, language);
+}
+
+std::vector<std::string> BackupTest::CommandsUnder(const std::string& mark) {
+  std::istringstream lines(BlockUnder(mark, "sh"));
   std::vector<std::string> commands;
-  bool shell = false;
   for (std::string line; std::getline(lines, line);) {
-    line.erase(0, line.find_first_not_of(' '));
-    if (line.starts_with("```")) {
-      shell = line == "```sh";
-    } else if (shell) {
-      commands.push_back(line);
-    }
+    line.erase(std::min(line.find(" # "), line.size()));
+    line.erase(line.find_last_not_of(' ') + 1);
+    commands.push_back(line);
   }
   return commands;
 }
 
 GroupTest::CtlAnswer BackupTest::Shell(std::string command) {
-  std::string all;
-  for (const std::string& one : House().endpoints()) all += (all.empty() ? "" : ",") + one;
-  Replace("10.0.0.1:7400,10.0.0.2:7400,10.0.0.3:7400", all, &command);
-  Replace("10.0.0.1:7400", Node(1).endpoint(), &command);
-  Replace("prod-eu.backup", BackupFile(), &command);
-  Replace("assentd.toml", Node(1).config_file(), &command);
+  ReplaceAll("prod-eu.backup", BackupFile(), &command);
+  ReplaceAll("assentd.toml", Node(1).config_file(), &command);
+  test_support::Environment environment = {{"PATH", test_support::OwnBinDir() + ":/usr/bin:/bin"}};
+  if (command.starts_with("assentctl ")) {
+    std::string& all = environment["ASSENT_ENDPOINT"];
+    for (const std::string& one : House().endpoints()) all += (all.empty() ? "" : ",") + one;
+    const test_support::TlsPaths& tls = House().client_tls();
+    if (!tls.ca_file.empty()) {
+      environment["ASSENT_TLS_CA_FILE"] = tls.ca_file;
+      environment["ASSENT_TLS_CERT_FILE"] = tls.cert_file;
+      environment["ASSENT_TLS_KEY_FILE"] = tls.key_file;
+    }
+  }
   test_support::SpawnOptions options;
   options.inherit_environment = false;
-  auto ran = test_support::Run({"/bin/bash", "-ec", command},
-                               {{"PATH", test_support::OwnBinDir() + ":/usr/bin:/bin"}}, options,
+  auto ran = test_support::Run({"/bin/bash", "-ec", command}, environment, options,
                                House().dir() + "/shell.out", seconds(60));
   EXPECT_TRUE(ran.ok()) << ran.status().ToString();
   if (!ran.ok()) return {};
@@ -82,7 +82,7 @@ std::string BackupTest::Incarnation() {
 }
 
 void BackupTest::SaveBackup() {
-  const auto commands = CommandsOf("Back up");
+  const auto commands = CommandsUnder("Back up");
   ASSERT_EQ(commands.size(), 2u);
   for (const std::string& command : commands) {
     const CtlAnswer answer = Shell(command);
@@ -99,17 +99,15 @@ void BackupTest::LoseTheGroup() {
 }
 
 void BackupTest::Restore() {
-  const auto commands = CommandsOf("Restore");
-  ASSERT_EQ(commands.size(), 4u);
+  const auto commands = CommandsUnder("Make the first node");
+  ASSERT_EQ(commands.size(), 2u);
   const CtlAnswer restored = Shell(commands[0]);
   ASSERT_EQ(restored.code, 0) << restored.output;
   EXPECT_THAT(restored.output, AllOf(HasSubstr("group incarnation"), HasSubstr("--repin")));
   const CtlAnswer again = Shell(commands[0]);
   EXPECT_EQ(again.code, 1);
   EXPECT_THAT(again.output, HasSubstr("start that node without"));
-  // The others run on: as processes of the house.
-  EXPECT_EQ(commands[1], "assentd --config assentd.toml");
-  EXPECT_EQ(commands[2], "assent-agent --config assent-agent.toml --repin");
+  EXPECT_EQ(commands[1], "assentd --config assentd.toml");  // As a process of the house.
   Status started = Node(1).Start();
   ASSERT_TRUE(started.ok()) << started.ToString();
   ASSERT_TRUE(WaitUntil(seconds(20), [] {
@@ -134,6 +132,9 @@ void BackupTest::KillAgents() {
 }
 
 void BackupTest::Repin() {
+  // As processes of the house.
+  EXPECT_THAT(CommandsUnder("Let each agent in"),
+              ElementsAre("assent-agent --config assent-agent.toml --repin"));
   StartAgents({{"ASSENT_REPIN", "true"}});
   EXPECT_TRUE(WaitUntil(seconds(20), [] { return BothAgentsLogged("pinned"); }));
 }

@@ -13,15 +13,17 @@ namespace assent::system_tests {
 
 class BackupTest : public GroupTest {
  protected:
-  static void SetUpTestSuite() { StartHouse({.coordinators = 3}); }
+  static void SetUpTestSuite();
   static void TearDownTestSuite() { GroupTest::TearDownTestSuite(); }
 
   // Node 1 is the one that is restored.
   static AssentdProcess& Node(int id);
   static std::string BackupFile() { return House().dir() + "/prod-eu.backup"; }
 
-  // The commands of one section of the page, line by line, in their order.
-  static std::vector<std::string> CommandsOf(const std::string& heading);
+  // What stands under a mark of the page (tests/support/doc_page.h): the block, and its commands in
+  // their order, without comments.
+  static std::string BlockUnder(const std::string& mark, const std::string& language);
+  static std::vector<std::string> CommandsUnder(const std::string& mark);
   // One of them on this house: its programs, files and addresses.
   static CtlAnswer Shell(std::string command);
   // assentctl at the first node, and what it answers with --json; null: it failed.

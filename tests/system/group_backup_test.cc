@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "tests/support/connect.h"
+#include "tests/support/doc_page.h"
 #include "tests/system/backup_fixture.h"
 #include "tests/system/raw_node.h"
 
@@ -14,6 +15,7 @@ namespace {
 using client::Outcome;
 using std::chrono::seconds;
 using test_support::AgentProcess;
+using test_support::ReplaceAll;
 using test_support::WaitUntil;
 using testing::AllOf;
 using testing::HasSubstr;
@@ -87,7 +89,7 @@ TEST_F(GroupBackup, ARestoredGroupCommitsWhatItKnewAndReportsTheRest) {
   EXPECT_TRUE(WaitUntil(seconds(30), [&] { return Hazards().size() == 2; }));
   EXPECT_THAT(Hazards(), UnorderedElementsAre(open->gtrid(), later->gtrid()));
   EXPECT_EQ(PreparedNow(), 4) << "what nobody can tell is left alone";
-  const RawNode node(Node(1));
+  const RawNode node(Node(1), House().client_tls());
   EXPECT_EQ(node.Get(ended->gtrid, seconds(5)).outcome, v1::OUTCOME_COMMITTED);
   EXPECT_EQ(node.Get(decided->gtrid(), seconds(5)).outcome, v1::OUTCOME_COMMITTED);
   EXPECT_EQ(node.Get(open->gtrid(), seconds(5)).outcome, v1::OUTCOME_UNKNOWN);
@@ -96,8 +98,7 @@ TEST_F(GroupBackup, ARestoredGroupCommitsWhatItKnewAndReportsTheRest) {
   ASSERT_TRUE(fresh.ok()) << fresh.status().ToString();
 
   // The operator, with the services' records at hand.
-  const auto commands = CommandsOf("Restore");
-  const CtlAnswer list = Shell(commands[3]);
+  const CtlAnswer list = Shell(CommandsUnder("Settle what nobody can tell").at(0));
   EXPECT_THAT(list.output, AllOf(HasSubstr(open->gtrid()), HasSubstr(later->gtrid())));
   const CtlAnswer shown = CtlAtFirst({"show", later->gtrid()});
   EXPECT_THAT(shown.output, AllOf(HasSubstr("COMMIT PREPARED"), HasSubstr("ROLLBACK PREPARED"),
@@ -133,14 +134,12 @@ TEST_F(GroupBackup, ARestoredGroupCommitsWhatItKnewAndReportsTheRest) {
   ASSERT_TRUE(again.ok()) << again.status().ToString();
 
   // The group grows under its old ids. Who was made without the incarnation stays a stranger.
-  auto join = [](int id, const std::string& of) {
-    std::vector<std::string> arguments = {"--config", Node(id).config_file(), "--join"};
-    if (!of.empty()) arguments.insert(arguments.end(), {"--group-incarnation", of});
-    auto joined = Node(id).RunWith(arguments);
+  auto join = [](int id) {
+    auto joined = Node(id).RunWith({"--config", Node(id).config_file(), "--join"});
     EXPECT_TRUE(joined.ok() && joined->status.ok());
     EXPECT_TRUE(Node(id).Start().ok());
   };
-  join(2, "");
+  join(2);
   const CtlAnswer added = CtlAt(
       Node(1).endpoint(), {"member", "add", "2", Node(2).peer_endpoint(), Node(2).endpoint()});
   EXPECT_EQ(added.code, 0) << added.output;
@@ -149,8 +148,13 @@ TEST_F(GroupBackup, ARestoredGroupCommitsWhatItKnewAndReportsTheRest) {
   EXPECT_NE(CtlAtFirst({"member", "promote", "2"}).code, 0);
   EXPECT_TRUE(Node(2).Terminate().ok());
   std::filesystem::remove_all(Node(2).data_dir());
-  join(2, incarnation);
-  join(3, incarnation);
+  std::string line = BlockUnder("Grow again", "toml");
+  ReplaceAll("11400714819323198485", incarnation, &line);
+  for (int id : {2, 3}) {
+    const std::string config = test_support::ReadFile(Node(id).config_file());
+    ASSERT_TRUE(test_support::WriteFile(Node(id).config_file(), line + config).ok());
+    join(id);
+  }
   EXPECT_EQ(CtlAtFirst({"member", "add", "3", Node(3).peer_endpoint(), Node(3).endpoint()}).code,
             0);
   for (const char* id : {"2", "3"}) {
@@ -163,8 +167,10 @@ TEST_F(GroupBackup, ARestoredGroupCommitsWhatItKnewAndReportsTheRest) {
   Node(1).Kill9();
   AssentdProcess* leader = Leader(&Node(1));
   ASSERT_NE(leader, nullptr);
-  EXPECT_EQ(RawNode(*leader).Get(decided->gtrid(), seconds(5)).outcome, v1::OUTCOME_COMMITTED);
-  EXPECT_EQ(RawNode(*leader).Get(ended->gtrid, seconds(5)).outcome, v1::OUTCOME_COMMITTED);
+  EXPECT_EQ(RawNode(*leader, House().client_tls()).Get(decided->gtrid(), seconds(5)).outcome,
+            v1::OUTCOME_COMMITTED);
+  EXPECT_EQ(RawNode(*leader, House().client_tls()).Get(ended->gtrid, seconds(5)).outcome,
+            v1::OUTCOME_COMMITTED);
   auto last = TheProbe().CommitOne(seconds(20));
   EXPECT_TRUE(last.ok()) << last.status().ToString();
   ASSERT_TRUE(Node(1).Start().ok());
