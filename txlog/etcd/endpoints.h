@@ -20,7 +20,8 @@ struct ClientOptions {
   tls::TlsFiles tls;                   // Empty: without TLS.
   std::string user;                    // Empty: without authentication.
   std::string password;
-  // A request without answer for so long counts as unanswered, and another member is asked next.
+  // A request without answer for so long counts as unanswered, and another member is asked next. A
+  // log takes at most a quarter of its lease.
   std::chrono::milliseconds request_timeout{2000};
 };
 

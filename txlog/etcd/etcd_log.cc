@@ -1,6 +1,6 @@
 #include "txlog/etcd/etcd_log.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cstdlib>
 #include <thread>
 #include <unordered_map>
@@ -24,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kInboxBound = 1 << 16;
 constexpr std::chrono::milliseconds kTick{25};
 constexpr std::chrono::milliseconds kLeaseMin{2000};
+constexpr int kTriesInALease = 4;
 
 struct ProposalAsked {
   std::string record;
@@ -305,6 +306,8 @@ class EtcdLog::Impl {
   std::thread thread_;
 };
 
+uint64_t DrawProcessId() { return (SystemRandom64() >> 11) | 1; }
+
 EtcdLog::EtcdLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 EtcdLog::~EtcdLog() = default;
 
@@ -316,6 +319,9 @@ Result<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdLogOptions options, Listener&
   if (options.address.find(' ') != std::string::npos) {
     return InvalidArgument("address \"" + options.address + "\" holds a space");
   }
+  // A member of etcd that is silent must not cost the lease: there is time to ask others.
+  options.client.request_timeout =
+      std::min(options.client.request_timeout, options.lease / kTriesInALease);
   auto endpoints = etcd::Endpoints::Open(options.client);
   if (!endpoints.ok()) return endpoints.status();
   Result<etcd::Identity> identity = etcd::ReadIdentity(**endpoints, options.prefix);
@@ -331,8 +337,7 @@ Result<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdLogOptions options, Listener&
     return FailedPrecondition("the group below " + options.prefix + " in etcd is of the cluster " +
                               identity->cluster_uuid + ", not of " + options.cluster_uuid);
   }
-  // Exact also where numbers are doubles.
-  const uint64_t id = (SystemRandom64() >> 11) | 1;
+  const uint64_t id = options.id != 0 ? options.id : DrawProcessId();
   auto impl = std::make_unique<Impl>(std::move(options), std::move(*identity), id, listener);
   impl->Start(std::move(*endpoints));
   return std::unique_ptr<EtcdLog>(new EtcdLog(std::move(impl)));

@@ -27,6 +27,9 @@ struct EtcdLogOptions {
   std::string cluster_uuid;
   // Where clients and agents find this process, when it leads.
   std::string address;
+  // Names this process among those of the group, as Member::id does; each start has its own. 0:
+  // drawn.
+  uint64_t id = 0;
 
   // A leader that vanishes is succeeded so long afterwards. At least 2 s, which is etcd's default
   // least.
@@ -41,6 +44,9 @@ struct EtcdLogOptions {
   // etcd is not what this program writes there, or not for it. Null: std::abort.
   std::function<void(const Status&)> on_death;
 };
+
+// Fit for EtcdLogOptions::id; exact also where numbers are doubles.
+uint64_t DrawProcessId();
 
 // See DecisionLog for the calls. Here every one of them may come from any thread, callbacks
 // included: it only posts.
@@ -58,7 +64,6 @@ class EtcdLog final : public DecisionLog {
   ~EtcdLog() override;
 
   const etcd::Identity& identity() const;
-  // Names this process among those of the group, as Member::id does.
   uint64_t id() const;
   // What keeps it from its work, for people; empty if nothing does.
   std::string trouble() const;

@@ -38,6 +38,8 @@ class Player {
       Pass(milliseconds(Number(c.Word(0))));
     } else if (c.verb == "full" || c.verb == "space") {
       etcd_.SetSpace(c.verb == "space");
+    } else if (c.verb == "remove") {
+      (void)etcd_.Execute({.then = {Delete{options_.prefix + "/group/" + c.Word(0)}}});
     } else if (c.verb == "keys") {
       for (const KeyValue& one : etcd_.Read({.key = "a", .end = "b"})) {
         lines_.push_back(Text(Txn{.then = {Put{one.key, one.value}}}));

@@ -154,6 +154,8 @@ void Member::KnowLeader(std::optional<Leader> leader) {
   // A reign of ours that we do not lead is nobody's.
   if (leader_ && leader_->value.owner != options_.owner) {
     hold_off_until_ = {};
+    campaign_retry_ = {};  // When this one goes, it is worth trying at once.
+    campaigns_behind_ = 0;
     Do(LeaderKnown{leader_->value.term, leader_->value.owner, leader_->value.address});
   } else {
     Do(LeaderKnown{term_, 0, {}});
