@@ -28,6 +28,13 @@ int Fail(const Status& why) {
 int Bootstrap(const assent::coordinator::Options& options) {
   assent::Result<std::string> uuid = assent::coordinator::BootstrapNode(options);
   if (!uuid.ok()) return Fail(uuid.status());
+  if (UsesEtcd(options)) {
+    std::printf(
+        "%s in etcd is now the home of cluster %s (%s). Start any number of coordinators with the "
+        "same options, without --bootstrap.\n",
+        assent::coordinator::EtcdPrefix(options).c_str(), options.cluster.c_str(), uuid->c_str());
+    return 0;
+  }
   std::printf(
       "%s is now the home of cluster %s (%s), node %llu. Start it with the same options, without "
       "--bootstrap.\n",

@@ -20,10 +20,14 @@ void DescribeIdentity(OptionSet& set, Options& o) {
          "Number of this node in its group. Never given to another node, nor to this one after its "
          "data_dir was lost.")
       .Between(1, 1'000'000);
+  set.Add("engine", &o.engine,
+          "Where the decision log is kept: \"raft\" in the data_dir of each node, \"etcd\" in an "
+          "etcd that is there already, and then nodes keep nothing (docs/engines.md).")
+      .OneOf({"raft", "etcd"});
   set.Add("data_dir", &o.data_dir,
-          "Where the decision log lives. Needs a disk that keeps what it has forced; losing it "
-          "loses the outcomes of unfinished transactions.")
-      .Required("/var/lib/assent/assentd");
+          "Where the decision log lives, such as /var/lib/assent/assentd. Needs a disk that keeps "
+          "what it has forced; losing it loses the outcomes of unfinished transactions. Required "
+          "with engine = \"raft\", unused with \"etcd\".");
   set.Add("listen", &o.listen,
           "Address for clients and agents, HOST:PORT. Anything but loopback needs certificates.");
   set.Add("http_listen", &o.http_listen,
@@ -151,6 +155,7 @@ void DescribeLog(OptionSet& set, Options& o) {
 
 void DescribeOptions(OptionSet& set, Options& options) {
   DescribeIdentity(set, options);
+  DescribeEtcdOptions(set, options.etcd);
   DescribeLimits(set, options);
   DescribeTimes(set, options);
   DescribeLog(set, options);
@@ -172,6 +177,13 @@ std::vector<std::string> ValidateOptions(const Options& o) {
   }
   for (std::string& problem : rpc::CheckTlsFiles(o.tls, rpc::Side::kServer)) {
     problems.push_back(std::move(problem));
+  }
+  if (UsesEtcd(o)) {
+    for (std::string& problem : CheckEtcdOptions(o)) problems.push_back(std::move(problem));
+  } else if (o.data_dir.empty()) {
+    problems.push_back(
+        "data_dir is empty: say where the decision log lives, such as "
+        "/var/lib/assent/assentd");
   }
   for (std::string& problem : CheckGroupOptions(o)) problems.push_back(std::move(problem));
   if (o.transaction_timeout > o.transaction_timeout_max) {

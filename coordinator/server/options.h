@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "base/rpc/credentials.h"
+#include "coordinator/server/etcd_options.h"
 #include "coordinator/server/limits.h"
 
 namespace assent::coordinator {
@@ -15,6 +16,8 @@ namespace assent::coordinator {
 struct Options {
   std::string cluster;
   uint64_t node_id = 1;
+  std::string engine = "raft";
+  EtcdOptions etcd;
   std::string data_dir;
   std::string listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:7402";
@@ -62,6 +65,9 @@ void DescribeOptions(OptionSet& set, Options& options);
 // Every problem of the options together (single ranges are checked by OptionSet), one sentence
 // each. Reads the TLS files, touches nothing else.
 std::vector<std::string> ValidateOptions(const Options& options);
+
+// Is the log kept in etcd, and not in data_dir?
+inline bool UsesEtcd(const Options& options) { return options.engine == "etcd"; }
 
 Limits LimitsOf(const Options& options);
 

@@ -11,6 +11,7 @@
 #include "base/rpc/services.h"
 #include "coordinator/server/first_members.h"
 #include "coordinator/server/metrics_page.h"
+#include "txlog/etcd/group.h"
 #include "txlog/storage/posix_disk.h"
 #include "txlog/transport/metrics_page.h"
 
@@ -45,6 +46,14 @@ Result<std::string> BootstrapNode(const Options& options) {
                          .cluster_uuid = uuid,
                          .group = 0,
                          .incarnation = alone ? SystemRandom64() : 0};
+  if (UsesEtcd(options)) {
+    auto log = EtcdLogOptionsOf(options);
+    if (!log.ok()) return log.status();
+    Status in_etcd = txlog::etcd::BootstrapGroup(log->client, log->prefix, {uuid, options.cluster},
+                                                 RecordCodec().Encode(start));
+    if (!in_etcd.ok()) return in_etcd;
+    return uuid;
+  }
   txlog::PosixDisk disk;
   Status made = txlog::BootstrapGroup(disk, options.data_dir, IdentityOf(options, uuid),
                                       RecordCodec().Encode(start), FirstMembers(options));
@@ -79,19 +88,29 @@ Server::Server(const Options& options, std::function<void(Status)> on_fatal)
 Result<std::unique_ptr<Server>> Server::Start(const Options& options,
                                               std::function<void(Status)> on_fatal) {
   rpc::EnableHealthAndReflection();
-  std::unique_ptr<Server> server(new Server(options, std::move(on_fatal)));
+  Options own = options;
+  // Coordinators that keep nothing have no number of their own either.
+  if (UsesEtcd(options)) own.node_id = txlog::DrawProcessId();
+  std::unique_ptr<Server> server(new Server(own, std::move(on_fatal)));
   if (Status pages = server->OpenPages(); !pages.ok()) return pages;
   if (Status opened = server->OpenLog(); !opened.ok()) return opened;
   if (Status listening = server->Listen(); !listening.ok()) return listening;
   LogInfo("ready",
-          {{"address", server->address_}, {"cluster", options.cluster}, {"node", options.node_id}});
+          {{"address", server->address_}, {"cluster", own.cluster}, {"node", own.node_id}});
   return server;
 }
 
 // Before all else, so that a node says what it is about while it reads a long log.
 Status Server::OpenPages() {
   if (http::IsOff(options_.http_listen)) return Ok();
-  auto health = [this] { return http::HealthReply(WhyNotServing(driver_.metrics())); };
+  auto health = [this] {
+    std::vector<std::string> reasons = WhyNotServing(driver_.metrics());
+    const txlog::EtcdLog* etcd = etcd_log_.load();
+    if (!reasons.empty() && etcd != nullptr && !etcd->trouble().empty()) {
+      reasons.push_back(etcd->trouble());
+    }
+    return http::HealthReply(reasons);
+  };
   auto scrape = [this]() -> http::Reply {
     metrics::Page page;
     Expose(driver_.metrics(), page);
@@ -109,7 +128,23 @@ Status Server::OpenPages() {
   return Ok();
 }
 
-Status Server::OpenLog() {
+Status Server::OpenLog() { return UsesEtcd(options_) ? OpenEtcdLog() : OpenRaftLog(); }
+
+Status Server::OpenEtcdLog() {
+  auto options = EtcdLogOptionsOf(options_);
+  if (!options.ok()) return options.status();
+  options->observer = &log_metrics_;
+  options->on_death = on_fatal_;
+  auto log = txlog::EtcdLog::Open(std::move(*options), driver_);
+  if (!log.ok()) return log.status();
+  etcd_log_.store(log->get());
+  log_ = std::move(*log);
+  driver_.Attach(*log_);
+  driver_thread_ = std::thread([this] { driver_.Run(); });
+  return Ok();
+}
+
+Status Server::OpenRaftLog() {
   const bool alone = options_.peer_listen.empty();
   const txlog::TransportOptions transport{.listen = options_.peer_listen,
                                           .advertise = PeerAddress(options_),
@@ -127,8 +162,8 @@ Status Server::OpenLog() {
                                          .on_death = on_fatal_},
                                         alone ? nullptr : &transport, driver_);
   if (!log.ok()) return log.status();
+  peer_metrics_.store((*log)->transport_metrics());
   log_ = std::move(*log);
-  peer_metrics_.store(log_->transport_metrics());
   driver_.Attach(*log_);
   driver_thread_ = std::thread([this] { driver_.Run(); });
   if (!alone) return Ok();
@@ -138,7 +173,7 @@ Status Server::OpenLog() {
 }
 
 void Server::HandOver() {
-  if (options_.peer_listen.empty()) return;
+  if (options_.peer_listen.empty() && !UsesEtcd(options_)) return;
   std::promise<void> answered;
   const bool asked = driver_.Post(
       TransferCall{.drain = options_.transfer_drain,

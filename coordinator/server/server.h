@@ -22,6 +22,7 @@
 #include "coordinator/server/options.h"
 #include "coordinator/server/record_codec.h"
 #include "coordinator/server/transaction_service.h"
+#include "txlog/etcd/etcd_log.h"
 #include "txlog/replicated/replicated_log.h"
 
 namespace assent::coordinator {
@@ -58,6 +59,8 @@ class Server {
   Server(const Options& options, std::function<void(Status)> on_fatal);
   Status OpenPages();
   Status OpenLog();
+  Status OpenEtcdLog();
+  Status OpenRaftLog();
   Status Listen();
   void OnServing(bool serving);
 
@@ -77,7 +80,8 @@ class Server {
 
   Driver driver_;
   LogMetrics log_metrics_;
-  std::unique_ptr<txlog::ReplicatedLog> log_;
+  std::unique_ptr<txlog::DecisionLog> log_;
+  std::atomic<const txlog::EtcdLog*> etcd_log_ = nullptr;  // Null with another engine.
   std::atomic<const txlog::TransportMetrics*> peer_metrics_ =
       nullptr;  // Null before the log is open.
   std::thread driver_thread_;

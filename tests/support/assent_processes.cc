@@ -207,6 +207,22 @@ Result<std::vector<std::unique_ptr<AssentdProcess>>> AssentdProcess::CreateGroup
   return group;
 }
 
+Result<std::vector<std::unique_ptr<AssentdProcess>>> AssentdProcess::CreateOnEtcd(
+    const TempDir& dir, const AssentdOptions& options, int count,
+    const std::vector<std::string>& endpoints) {
+  std::string list;
+  for (const std::string& one : endpoints) list += (list.empty() ? "" : ", ") + TomlString(one);
+  const Toml settings = {{"engine", TomlString("etcd")}, {"etcd_endpoints", "[" + list + "]"}};
+  std::vector<std::unique_ptr<AssentdProcess>> group;
+  for (int id = 1; id <= count; ++id) {
+    group.emplace_back(new AssentdProcess(dir, options, options.name + std::to_string(id), id));
+    Status made =
+        group.back()->Prepare(dir, options, settings, id == 1 ? "--bootstrap" : "--check-config");
+    if (!made.ok()) return made;
+  }
+  return group;
+}
+
 Result<std::unique_ptr<AssentdProcess>> AssentdProcess::CreateJoining(
     const TempDir& dir, const AssentdOptions& options, int node_id, const AssentdProcess& member) {
   const std::string name = options.name + std::to_string(node_id);

@@ -101,6 +101,10 @@ class AssentdProcess final : public ServerProcess {
   // A group of `count`, with numbers behind options.name, from 1 as their node ids.
   static Result<std::vector<std::unique_ptr<AssentdProcess>>> CreateGroup(
       const TempDir& dir, const AssentdOptions& options, int count);
+  // As CreateGroup, with the log in etcd at `endpoints`; the nodes keep nothing.
+  static Result<std::vector<std::unique_ptr<AssentdProcess>>> CreateOnEtcd(
+      const TempDir& dir, const AssentdOptions& options, int count,
+      const std::vector<std::string>& endpoints);
   // A node that is to join the group of `member`; its data directory is made with --join.
   static Result<std::unique_ptr<AssentdProcess>> CreateJoining(const TempDir& dir,
                                                                const AssentdOptions& options,
@@ -119,7 +123,7 @@ class AssentdProcess final : public ServerProcess {
 
  private:
   AssentdProcess(const TempDir& dir, const AssentdOptions& options, std::string name, int node_id);
-  // `first`: "--bootstrap" or "--join".
+  // `first`: "--bootstrap", "--join", or "--check-config" where nothing is to be made.
   Status Prepare(const TempDir& dir, const AssentdOptions& options, const Toml& group,
                  const std::string& first);
   std::string At(uint16_t port) const { return place_.host + ":" + std::to_string(port); }

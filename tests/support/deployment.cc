@@ -61,7 +61,15 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
     made->client_tls_ = PathsOf(CertificatesOf(options), "client");
   }
   assentd.bin_dir = options.bin_dir;
-  if (options.coordinators == 1 && !options.can_grow) {
+  if (options.etcd_servers > 0) {
+    auto etcd = EtcdServers::Create({.servers = options.etcd_servers});
+    if (!etcd.ok()) return etcd.status();
+    made->etcd_ = std::move(*etcd);
+    auto group = AssentdProcess::CreateOnEtcd(made->dir_, assentd, options.coordinators,
+                                              made->etcd_->endpoints());
+    if (!group.ok()) return group.status();
+    made->coordinators_ = std::move(*group);
+  } else if (options.coordinators == 1 && !options.can_grow) {
     auto coordinator = AssentdProcess::Create(made->dir_, assentd);
     if (!coordinator.ok()) return coordinator.status();
     made->coordinators_.push_back(std::move(*coordinator));

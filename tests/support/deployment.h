@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "tests/support/assent_processes.h"
 #include "tests/support/certificates.h"
+#include "tests/support/etcd_servers.h"
 #include "tests/support/mysqld.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/temp_dir.h"
@@ -26,6 +27,8 @@ struct DeploymentOptions {
   int coordinators = 1;
   // A group of one too can be joined by others later.
   bool can_grow = false;
+  // Not 0: the coordinators keep their log in a private etcd of so many servers.
+  size_t etcd_servers = 0;
   std::map<int, NodePlace> places;  // As of AssentdOptions.
   Toml coordinator_settings;
   Toml agent_settings;
@@ -43,13 +46,16 @@ class Deployment {
   static constexpr const char* kPostgresResource = "bank_pg";
   static constexpr const char* kMariadbResource = "bank_my";
 
-  // Starts all of it and waits until every part is ready.
+  // Starts all of it and waits until every part is ready. NOT_FOUND: a server that is no package
+  // of every machine can't be had.
   static Result<std::unique_ptr<Deployment>> Start(const DeploymentOptions& options = {});
 
   PostgresServer& postgres() { return *postgres_; }
   Mysqld& mariadb() { return *mariadb_; }
   const PostgresServer& postgres() const { return *postgres_; }
   const Mysqld& mariadb() const { return *mariadb_; }
+  // Null unless etcd_servers were asked for.
+  EtcdServers* etcd() { return etcd_.get(); }
   // The only one, or the first.
   AssentdProcess& coordinator() { return *coordinators_.front(); }
   AgentProcess& postgres_agent() { return *postgres_agent_; }
@@ -80,8 +86,9 @@ class Deployment {
  private:
   Deployment() = default;
 
-  // Destroyed in reverse order: agents, coordinators, databases.
+  // Destroyed in reverse order: agents, coordinators, databases, etcd.
   TempDir dir_;
+  std::unique_ptr<EtcdServers> etcd_;
   TlsPaths client_tls_;
   AssentdOptions assentd_;
   std::unique_ptr<PostgresServer> postgres_;

@@ -1,0 +1,96 @@
+#include "coordinator/server/etcd_options.h"
+
+#include <utility>
+
+#include "base/net/address.h"
+#include "base/read_file.h"
+#include "coordinator/server/first_members.h"
+#include "coordinator/server/options.h"
+#include "txlog/etcd/etcd_log.h"
+#include "txlog/etcd/group.h"
+
+namespace assent::coordinator {
+
+void DescribeEtcdOptions(OptionSet& set, EtcdOptions& o) {
+  set.Add("etcd_endpoints", &o.endpoints,
+          "With engine = \"etcd\": the members of etcd, or some of them, HOST:PORT each. One is "
+          "asked until it fails, then the next.");
+  set.Add("etcd_prefix", &o.prefix,
+          "Where the group's keys are in etcd, without slashes at its ends; several groups may "
+          "share one etcd. Empty: assent/ and the cluster's name.");
+  set.Add("etcd_tls_ca_file", &o.tls.ca_file,
+          "PEM file with the certificates of the authorities that etcd's must come from. Empty: "
+          "etcd is spoken to without TLS.");
+  set.Add("etcd_tls_cert_file", &o.tls.cert_file,
+          "PEM file with the certificate that is shown to etcd, if it asks for one.");
+  set.Add("etcd_tls_key_file", &o.tls.key_file,
+          "PEM file with its private key, unencrypted; other users must not be able to read it.");
+  set.Add("etcd_user", &o.user,
+          "User of etcd's authentication, who may read and write below etcd_prefix. Empty: it is "
+          "off there, or goes by the certificate's name.");
+  set.Add("etcd_password_file", &o.password_file,
+          "File with the user's password alone; other users must not be able to read it.");
+  set.Add("etcd_lease_ms", &o.lease,
+          "A leader that vanishes is succeeded so long after etcd heard of it last. A leader that "
+          "can't reach etcd for this long steps down.")
+      .Between(2'000, 60'000);
+}
+
+std::string EtcdPrefix(const Options& options) {
+  return options.etcd.prefix.empty() ? "assent/" + options.cluster : options.etcd.prefix;
+}
+
+std::vector<std::string> CheckEtcdOptions(const Options& o) {
+  std::vector<std::string> problems;
+  const auto check = [&problems](const Status& s) {
+    if (!s.ok()) problems.push_back(s.message());
+  };
+  if (o.etcd.endpoints.empty()) {
+    problems.push_back("etcd_endpoints is empty: engine = \"etcd\" needs the addresses of etcd");
+  }
+  for (const std::string& one : o.etcd.endpoints) {
+    check(net::CheckDialAddress("etcd_endpoints", one));
+  }
+  if (Status s = txlog::etcd::CheckPrefix(EtcdPrefix(o)); !s.ok()) {
+    problems.push_back("etcd_" + s.message());
+  }
+  for (const std::string& problem : tls::CheckTlsFiles(o.etcd.tls, tls::Side::kClient)) {
+    problems.push_back("of etcd: " + problem);
+  }
+  if (o.etcd.user.empty() != o.etcd.password_file.empty()) {
+    problems.push_back("etcd_user and etcd_password_file: give both or none");
+  }
+  if (!o.etcd.password_file.empty()) {
+    check(ReadPrivateFile("etcd_password_file", o.etcd.password_file).status());
+  }
+  if (o.join) {
+    problems.push_back(
+        "join: with engine = \"etcd\" coordinators are no members of anything; just start them");
+  }
+  if (!o.members.empty() || !o.peer_listen.empty()) {
+    problems.push_back(
+        "members, peer_listen: with engine = \"etcd\" coordinators do not talk to each other; "
+        "leave them out");
+  }
+  return problems;
+}
+
+Result<txlog::EtcdLogOptions> EtcdLogOptionsOf(const Options& o) {
+  txlog::EtcdLogOptions log{
+      .client = {.endpoints = o.etcd.endpoints, .tls = o.etcd.tls, .user = o.etcd.user},
+      .prefix = EtcdPrefix(o),
+      .cluster = o.cluster,
+      .cluster_uuid = o.cluster_uuid,
+      .address = ClientAddress(o),
+      .id = o.node_id,
+      .lease = o.etcd.lease,
+      .snapshot_after_bytes = o.snapshot_log_bytes};
+  if (!o.etcd.password_file.empty()) {
+    Result<std::string> password = ReadPrivateFile("etcd_password_file", o.etcd.password_file);
+    if (!password.ok()) return password.status();
+    log.client.password = password->substr(0, password->find_last_not_of("\r\n") + 1);
+  }
+  return log;
+}
+
+}  // namespace assent::coordinator
