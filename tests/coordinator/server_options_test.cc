@@ -90,12 +90,14 @@ TEST_F(ServerOptionsTest, ALogInEtcdNeedsEtcdAndNoDataDirectory) {
 
   EXPECT_TRUE(Names(Parse(etcd), "etcd_endpoints is empty"));
   args = etcd;
-  args.insert(args.end(), {"--etcd-endpoints", "nowhere", "--etcd-prefix", "/a", "--etcd-user", "x",
-                           "--etcd-tls-cert-file", "/no/such.pem", "--join", "--peer-listen",
-                           "127.0.0.1:7401", "--etcd-lease-ms", "100"});
+  args.insert(args.end(),
+              {"--etcd-endpoints", "nowhere", "--etcd-prefix", "/a", "--etcd-user", "x",
+               "--etcd-tls-cert-file", "/no/such.pem", "--join", "--restore", "/no/such",
+               "--peer-listen", "127.0.0.1:7401", "--etcd-lease-ms", "100"});
   result = Parse(args);
   for (const char* word : {"etcd_endpoints", "prefix \"/a\"", "etcd_password_file", "/no/such.pem",
-                           "join: with engine", "members, peer_listen", "etcd-lease-ms"}) {
+                           "join: with engine", "restore, group_incarnation",
+                           "members, peer_listen", "etcd-lease-ms"}) {
     EXPECT_TRUE(Names(result, word)) << word << "\n" << result.status().message();
   }
   EXPECT_TRUE(Names(Parse({"--cluster", "bank"}), "data_dir is empty"));
