@@ -79,7 +79,7 @@ std::vector<Change> FromProto(etcdserverpb::WatchResponse& response) {
 
 bool WantsToken(const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::UNAUTHENTICATED) return true;
-  const std::string_view message = status.error_message();
+  const std::string message = status.error_message();
   return message == "etcdserver: user name is empty" ||
          message == "etcdserver: revision in header is old";
 }
