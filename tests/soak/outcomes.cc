@@ -85,7 +85,10 @@ class Clients {
  private:
   void Work();
   void One(bool commit);
-  void Note(uint64_t number, Told told) EXCLUDES(mutex_);
+  void Keep(Told told) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    samples_.push_back(std::move(told));
+  }
   void Complain(const std::string& what) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     if (problems_.size() < kProblemsMax) problems_.push_back(what);
@@ -132,25 +135,20 @@ void Clients::One(bool commit) {
   switch (result.outcome) {
     case Outcome::kCommitted:
       if (!commit) Complain(told.gtrid + " was rolled back, and told COMMITTED");
-      Note(++committed_, told);
+      if (++committed_ % sample_every_ == 0) Keep(told);
       return;
     case Outcome::kAborted:
       if (commit) {
-        Note(++aborted_, told);
-      } else {
-        Note(++rolled_back_, told);
+        ++aborted_;
+        Keep(told);
+      } else if (++rolled_back_ % sample_every_ == 0) {
+        Keep(told);
       }
       return;
     case Outcome::kUnknown:
     case Outcome::kExpired:
       Complain(told.gtrid + " was never told an outcome: " + result.ToString());
   }
-}
-
-void Clients::Note(uint64_t number, Told told) {
-  if (number % sample_every_ != 0) return;
-  MutexLock lock(mutex_);
-  samples_.push_back(std::move(told));
 }
 
 std::vector<std::string> Clients::AskAgain() {
@@ -395,6 +393,13 @@ void Group::AddTo(OutcomesReport* report) {
   report->restarts = restarts_;
   report->memory_bytes = memory_bytes_;
   report->disk_bytes = disk_bytes_;
+  for (const auto& node : nodes_) {
+    bool has = false;
+    for (const auto& file : std::filesystem::directory_iterator(node->data_dir())) {
+      has = has || file.path().filename().string().starts_with("snapshot-");
+    }
+    report->snapshots += has ? 1 : 0;
+  }
   report->problems.insert(report->problems.end(), problems_.begin(), problems_.end());
 }
 
@@ -431,6 +436,7 @@ std::string OutcomesReport::ToString() const {
          " rolled_back=" + std::to_string(rolled_back) + " leaders=" + std::to_string(leaders) +
          " restarts=" + std::to_string(restarts) + " asked_again=" + std::to_string(asked_again) +
          " memory_max_mib=" + std::to_string(memory_bytes >> 20) +
+         " snapshots=" + std::to_string(snapshots) +
          " disk_max_mib=" + std::to_string(disk_bytes >> 20) +
          " seconds=" + std::to_string(length.count() / 1000);
 }
