@@ -14,15 +14,8 @@ namespace {
 
 using std::chrono::seconds;
 
-// (As an argument in braces, g++ 12 takes them for uninitialized at -O2.)
-DeploymentOptions Options() {
-  DeploymentOptions options;
-  options.tls = TlsUnderTest();
-  return options;
-}
-
 TEST(Bank, MovesMoneyUntroubled) {
-  auto house = Deployment::Start(Options());
+  auto house = Deployment::Start({.tls = TlsUnderTest()});
   ASSERT_TRUE(house.ok()) << house.status().ToString();
   Bank bank(**house, {.concurrency = 4});
   Status opened = bank.Open();
@@ -45,7 +38,8 @@ TEST(Bank, MovesMoneyUntroubled) {
 // Small segments, and a snapshot after 64 KiB of log: the coordinator comes back from snapshots,
 // again and again, and remembers what it told.
 TEST(Bank, ACoordinatorThatComesBackFromASnapshotRemembers) {
-  DeploymentOptions options = Options();
+  DeploymentOptions options;
+  options.tls = TlsUnderTest();
   options.coordinator_settings = {{"segment_bytes", "65536"}, {"snapshot_log_bytes", "65536"}};
   auto house = Deployment::Start(options);
   ASSERT_TRUE(house.ok()) << house.status().ToString();
@@ -73,7 +67,7 @@ TEST(Bank, ACoordinatorThatComesBackFromASnapshotRemembers) {
 // Clients once stood still for 4 to 13 s after a restart: gRPC would not resolve, and so not dial,
 // an address again so soon. Processes must be apart to see it.
 TEST(Bank, ClientsGoOnSoonAfterARestart) {
-  auto house = Deployment::Start(Options());
+  auto house = Deployment::Start({.tls = TlsUnderTest()});
   ASSERT_TRUE(house.ok()) << house.status().ToString();
   Bank bank(**house, {.concurrency = 4});
   Status opened = bank.Open();
