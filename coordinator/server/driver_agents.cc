@@ -214,9 +214,10 @@ void Driver::OnFinished(AgentRegistry::Link& link, const FinishReported& report)
     const bool committed = report.state == BranchViewState::kCommitted;
     if (!Ready()) return;
     if (word == DecisionTable::Word::kForgotten && committed &&
-        gid.gtrid.incarnation != table_.group()->incarnation) {
-      // Its decision came after the backup, and this is the only proof that there was one: what the
-      // operator needs for the branches that are still prepared.
+        gid.gtrid.incarnation != table_.group()->incarnation &&
+        table_.FindStrays(gid.gtrid) != nullptr) {
+      // Its decision came after the backup, and another branch is still prepared: the operator sees
+      // beside that one that there was a decision.
       if (!RecordStray(
               {gid, BranchEnd::kHeuristicCommit,
                "its agent committed it for the group before the restore, whose backup does "

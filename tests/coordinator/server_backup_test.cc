@@ -190,16 +190,27 @@ TEST_F(BackupTest, ARestoredGroupFinishesWhatItsBackupDecided) {
   EXPECT_EQ(Get(fresh.gtrid)->outcome, Outcome::kCommitted);
 }
 
-// It is the only proof that the transaction was committed, so it is kept before the agent forgets.
-TEST_F(BackupTest, AnAgentThatSaysDoneOfTheLostTimeIsPutOnRecord) {
+TEST_F(BackupTest, AnAgentThatSaysDoneOfTheLostTimeMayForget) {
   Boot();
   auto backup = Backup();
   const Pair later = Committed();
   GoOnFrom(*backup);
   Report(*pg_, later.pg);
+  EXPECT_TRUE(pg_->ToldToForget(later.pg));
+  EXPECT_NE(Get(later.gtrid)->state, ViewState::kHeuristic) << "nobody has a question";
+}
+
+// It proves to the operator how the other branch, whose outcome nobody knows, has to end.
+TEST_F(BackupTest, ADoneOfTheLostTimeStandsBesideTheHazard) {
+  Boot();
+  auto backup = Backup();
+  const Pair later = Committed();
+  GoOnFrom(*backup);
+  Report(*my_, later.my, BranchViewState::kHazard);
+  Report(*pg_, later.pg);
   auto view = Get(later.gtrid);
   ASSERT_EQ(view.code(), Code::kOk);
-  EXPECT_EQ(view->state, ViewState::kHeuristic);
+  ASSERT_EQ(view->branches.size(), 2u);
   Report(*pg_, later.pg);
   EXPECT_TRUE(pg_->ToldToForget(later.pg));
 }
