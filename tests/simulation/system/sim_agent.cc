@@ -170,11 +170,27 @@ void SimAgent::LeaderCame(Peer& peer) {
   Scan(/*ask_all=*/true);
 }
 
+void SimAgent::TraceSaid(const coordinator::AgentOutput& said) {
+  auto trace = [this](const std::string& what, const Gid& gid) {
+    world_.timeline.Trace(
+        [&] { return "agent " + std::to_string(place_) + ": hears " + what + " " + Short(gid); });
+  };
+  for (const coordinator::PrepareOrder& order : said.prepares) trace("prepare", order.gid);
+  for (const coordinator::FinishOrder& order : said.finishes) {
+    trace(order.commit ? "commit" : "abort", order.gid);
+  }
+  for (const coordinator::InquiryReply& reply : said.answers) {
+    trace("answer " + std::to_string(static_cast<int>(reply.answer)), reply.gid);
+  }
+  for (const Gid& gid : said.forget) trace("forget", gid);
+}
+
 void SimAgent::OnSaid(const std::shared_ptr<AgentLink>& link,
                       const coordinator::AgentOutput& said) {
   Peer* peer = PeerOf(link);
   if (peer == nullptr || !peer->accepted) return;
   if (said.leadership) SetLeadership(*peer, *said.leadership);
+  TraceSaid(said);
   for (const coordinator::RegisterAnswer& answer : said.registered) Registered(answer);
   for (const coordinator::PrepareOrder& order : said.prepares) Prepare(*peer, order);
   for (const coordinator::FinishOrder& order : said.finishes) {

@@ -112,6 +112,7 @@ class SimAgent {
               const std::optional<coordinator::AppHeldNews>& app_held);
   void Answered(const coordinator::InquiryReply& answer);
   void Forget(const Gid& gid);
+  void TraceSaid(const coordinator::AgentOutput& said);
   void ScanLoop();
   void Scan(bool ask_all);
   void Listed(const std::vector<agent::ListedBranch>& listed, MonotonicTime began, bool ask_all);
