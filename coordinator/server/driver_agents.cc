@@ -188,8 +188,12 @@ void Driver::OnVote(AgentRegistry::Link& link, const VoteCast& vote) {
   if (answer == AgentAnswer::kAbort) {
     link.gathered.finishes.push_back({.gid = vote.gid, .commit = false});
   } else if (answer == AgentAnswer::kCommit) {
+    // After END the record's evidence is gone, and the agent may have been told to forget the
+    // branch since it voted: without any it would find nothing, and call that a hazard.
+    std::string evidence = table_.EvidenceOf(vote.gid);
+    if (evidence.empty()) evidence = vote.evidence;
     link.gathered.finishes.push_back(
-        {.gid = vote.gid, .commit = true, .evidence = table_.EvidenceOf(vote.gid)});
+        {.gid = vote.gid, .commit = true, .evidence = std::move(evidence)});
   }
 }
 

@@ -261,6 +261,12 @@ TEST_F(AppHeldTest, WithFinisherAppTheClientHearsAtOnceWhichAreItsOwn) {
   EXPECT_EQ(codec_.Count<End>(), 1u);
   EXPECT_TRUE(pg_->ToldToForget(app_));
   EXPECT_FALSE(ReportFinished({app_}).refused()) << "a repeat";
+
+  // A vote that forget has overtaken: the agent remembers nothing, the record no evidence.
+  pg_->told = {};
+  VoteOn(*pg_, app_, Vote::kYes, "conn=4711");
+  ASSERT_EQ(pg_->ToldToCommit(app_), 1u);
+  EXPECT_EQ(pg_->told.finishes[0].evidence, "conn=4711");
 }
 
 TEST_F(AppHeldTest, DecidedAlsoSaysWhichAreTheClientsOwn) {
