@@ -47,9 +47,10 @@ struct Forced {
 };
 
 // No room: write number `write`, and every SaveHardState and WriteEntries that was handed out after
-// it before this event is stepped, was not done, nor will be, and no Send that names one of them was
-// sent. An InstallFromStaged is still to be done: its state is the owner's already. Those before it
-// are forced. A leader steps down. Nothing is appended until DiskFine; hard state is still tried.
+// it before this event is stepped, was not done, nor will be, and no Send that names one of them
+// was sent. An InstallFromStaged is still to be done: its state is the owner's already. Those
+// before it are forced. A leader steps down. Nothing is appended until DiskFine; hard state is
+// still tried.
 struct DiskFull {
   uint64_t write = 0;
 };
