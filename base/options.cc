@@ -20,6 +20,11 @@ namespace {
 
 constexpr int kExitBadConfig = 2;
 
+// Whoever works with assentctl in the same shell has these set.
+bool IsOfAssentctl(std::string_view name) {
+  return name == "ASSENT_ENDPOINT" || name == "ASSENT_TLS_SERVER_NAME";
+}
+
 // Variables that are no options: the tests' doors into a process.
 bool IsTestVariable(std::string_view name) {
 #if defined(ASSENT_FAILPOINTS)
@@ -231,7 +236,7 @@ void OptionSet::ReadEnvironment(const std::vector<std::string>& environment, Par
     std::string value = line.substr(name.size() + 1);
     Option* option = Find(PlainName(name));
     if (option == nullptr || option->EnvironmentName() != name) {
-      if (ignore_unknown_environment_) continue;
+      if (ignore_unknown_environment_ || IsOfAssentctl(name)) continue;
       result->problems.push_back("environment " + name + ": names no option of " + program_ +
                                  Suggestion(PlainName(name), &Option::EnvironmentName));
       continue;

@@ -89,6 +89,15 @@ TEST_F(OptionsTest, AFlagBeatsTheEnvironmentWhichBeatsTheFileWhichBeatsTheDefaul
   EXPECT_EQ(o_.log_level, "info");
 }
 
+TEST_F(OptionsTest, AShellThatIsMadeForAssentctlDisturbsNobody) {
+  EXPECT_THAT(set_.Parse({"--data-dir", "d", "--port=1"},
+                         {"ASSENT_ENDPOINT=a:7400", "ASSENT_TLS_SERVER_NAME=node"})
+                  .problems,
+              IsEmpty());
+  EXPECT_THAT(set_.Parse({"--data-dir", "d", "--port=1"}, {"ASSENT_ENDPOINTS=a:7400"}).problems,
+              ElementsAre(HasSubstr("ASSENT_ENDPOINTS")));
+}
+
 TEST_F(OptionsTest, EveryTypeIsReadFromEverySource) {
   ParseResult result = ParseFile(
       "data_dir = 'd'\nrecord_bytes_max = 9000000000\nbootstrap = true\npeers = ['a', 'b']\n");
