@@ -62,6 +62,7 @@ class HelpedInbox {
   // For a thread that takes by itself instead of Run: then posters help with nothing.
   std::vector<T> Drain() { return inbox_.Drain(); }
   std::vector<T> DrainUntil(MonotonicTime deadline) { return inbox_.DrainUntil(deadline); }
+  std::vector<T> TakeAll() { return inbox_.TakeAll(); }
 
   void Close() { inbox_.Close(); }
   bool closed() { return inbox_.closed(); }

@@ -48,7 +48,7 @@ void Driver::Run() {
 
 void Driver::HandlePending() {
   do {
-    Handle(inbox_.DrainUntil(std::chrono::steady_clock::now()));
+    Handle(inbox_.TakeAll());
   } while (inbox_.size() > 0);
 }
 
