@@ -52,7 +52,7 @@ TEST(EtcdSimulation, General) {
   ExpectMany("terms", met.terms, 1000);
   ExpectMany("crashes", met.crashes, 500);
   ExpectMany("late", met.late, 1000);
-  ExpectMany("restored", met.restored, 500);
+  ExpectMany("restored", met.restored, 300);
   ExpectMany("snapshots", met.snapshots, 500);
   ExpectMany("no space", met.no_space, 200);
   ExpectMany("resigned", met.resigned, 100);
