@@ -18,6 +18,11 @@ function(assent_test)
     set(T_TIMEOUT 180)
   endif()
   set_tests_properties(${T_NAME} PROPERTIES LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT})
+  # Those of one label, for builds that run no others.
+  if(NOT TARGET tests_${T_LABEL})
+    add_custom_target(tests_${T_LABEL})
+  endif()
+  add_dependencies(tests_${T_LABEL} ${T_NAME})
 endfunction()
 
 # assent_chaos_test(NAME <name> SOURCES ... LIBS ... [TIMEOUT seconds]): the same tests twice, <name>
