@@ -61,10 +61,12 @@ void Ledger::New(const Seen& seen) {
   promised_.push_back(seen);
   if (seen.name.empty()) {
     // The own entry of a term: what older terms left in doubt and is not there yet never will be.
-    auto later = std::stable_partition(open_.begin(), open_.end(),
-                                       [&](const Open& open) { return open.term < seen.term; });
-    met.in_doubt_gone += static_cast<int>(later - open_.begin());
-    return GoneForEver(open_.begin(), later);
+    met.in_doubt_gone += static_cast<int>(std::erase_if(open_, [&](const Open& open) {
+      if (open.term >= seen.term) return false;
+      never_.insert(open.name);
+      return true;
+    }));
+    return;
   }
   if (never_.contains(seen.name)) return Wrong("refused or gone, but told: " + Show(seen));
   auto open =
