@@ -103,9 +103,8 @@ std::vector<std::string> CheckGroupOptions(const Options& o) {
   }
   if (IncarnationOf(o) != 0 && !o.restore.empty()) {
     problems.push_back(
-        "group_incarnation is that of the group before: leave it out, the restored group gets a "
-        "new "
-        "one, which its further members are given");
+        "group_incarnation is that of the group before: leave it out, the restored group gets one "
+        "of its own, which its further members are given");
   }
   const bool is_only_member = !o.restore.empty() || (o.bootstrap && o.members.empty());
   if (is_only_member && o.address.empty() && LeadsAnywhere(o.listen)) {
