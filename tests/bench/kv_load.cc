@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "kv.grpc.pb.h"
+#include "etcd/rpc.grpc.pb.h"
 #include "tests/support/process.h"
 
 namespace assent::bench {

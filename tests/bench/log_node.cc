@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "base/log.h"
-#include "kv.grpc.pb.h"
+#include "etcd/rpc.grpc.pb.h"
 #include "log_bench.grpc.pb.h"
 #include "tests/bench/log_driver.h"
 #include "txlog/replicated/replicated_log.h"

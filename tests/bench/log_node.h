@@ -1,5 +1,5 @@
 // A node of ours in the log's bench, as a process: a replicated log, its owner, and a door that
-// speaks kv.proto (one Put is one entry) and log_bench.proto.
+// speaks etcd/rpc.proto (one Put is one entry) and log_bench.proto.
 #pragma once
 
 #include <cstdint>
