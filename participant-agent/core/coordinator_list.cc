@@ -1,6 +1,5 @@
 #include "participant-agent/core/coordinator_list.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace assent::agent {

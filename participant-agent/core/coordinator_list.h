@@ -2,6 +2,7 @@
 // heard of since, so that a group may grow and change while its agents run.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

@@ -146,6 +146,8 @@ bool Driver::CheckPin(Peer& peer, const v1::Welcome& welcome) {
 // The pin has changed: who was welcome before is of the group that is left, and so is its term.
 void Driver::LeaveOthers(const Peer& welcome) {
   term_ = 0;
+  // Of its gids none is opened any more, and those of the new group may have the same numbers.
+  opened_ = OpenedGids(journal_.agent_incarnation());
   for (Peer& peer : peers_) {
     if (&peer == &welcome || !peer.accepted) continue;
     peer.accepted = false;

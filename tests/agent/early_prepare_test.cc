@@ -279,6 +279,30 @@ TEST_F(EarlyPrepareTest, AnOpenForTheAgentsPredecessorIsRefused) {
 #endif
 }
 
+// A restored group begins its terms and numbers anew; the permission to follow it may have been
+// given before the agent worked for the group before.
+TEST_F(EarlyPrepareTest, AnotherGroupsBranchIsNotTakenForOneOpenedBefore) {
+  StartServing();
+  StopAgent();
+  coordinator_->Disregard();
+  options_.repin = true;
+  StartServing();
+  Gid gid = Registered();
+  v1::OpenReply reply;
+  ASSERT_TRUE(OpenRegistered(gid, {"write a"}, &reply, true).ok());
+  CommitAndForget(gid);
+  v1::Welcome welcome = coordinator_->welcome();
+  gid.gtrid.incarnation = welcome.group_incarnation() + 1;
+  welcome.set_group_incarnation(gid.gtrid.incarnation);
+  coordinator_->SetWelcome(welcome);
+  coordinator_->DropLinks();
+  grpc::Status status;
+  EXPECT_TRUE(Eventually([&] {
+    status = OpenRegistered(gid, {"write b"}, &reply, true);
+    return status.ok();
+  })) << status.error_message();
+}
+
 TEST_F(EarlyPrepareTest, AnOpenOfAnEpochThatIsOverIsRefused) {
   StartServing();
   const Gid gid = Registered();
