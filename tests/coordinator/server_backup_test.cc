@@ -20,6 +20,15 @@ class BackupTest : public DriverTest {
     Pump();
     return answer;
   }
+  // Asked for when the END of a transaction that both databases have done is due, and is held.
+  Pending<BackupAnswer> BackupBeforeEnd() {
+    Boot();
+    const Pair done = Committed();
+    Report(*pg_, done.pg);
+    Report(*my_, done.my);
+    log_.mode = FakeLog::Mode::kHold;
+    return Backup();
+  }
   // The log that a restored node begins with.
   void GoOnFrom(const BackupAnswer& backup) {
     auto state = codec_.DecodeState(backup.state);
@@ -99,12 +108,7 @@ TEST_F(BackupTest, WhatIsDoneInTheDatabasesIsOverInTheBackup) {
 }
 
 TEST_F(BackupTest, ALogWithoutRoomForEndKeepsNoBackupBack) {
-  Boot();
-  const Pair done = Committed();
-  Report(*pg_, done.pg);
-  Report(*my_, done.my);
-  log_.mode = FakeLog::Mode::kHold;
-  auto backup = Backup();
+  auto backup = BackupBeforeEnd();
   log_.DropHeld(txlog::Fate::kRefused);
   Pump();
   ASSERT_TRUE(backup.answered() && !backup.refused());
@@ -112,12 +116,7 @@ TEST_F(BackupTest, ALogWithoutRoomForEndKeepsNoBackupBack) {
 }
 
 TEST_F(BackupTest, OneThatWaitsHearsThatTheLeadIsLost) {
-  Boot();
-  const Pair done = Committed();
-  Report(*pg_, done.pg);
-  Report(*my_, done.my);
-  log_.mode = FakeLog::Mode::kHold;
-  auto backup = Backup();
+  auto backup = BackupBeforeEnd();
   EXPECT_FALSE(backup.answered());
   log_.Lose(log_.term() + 1);
   Pump();
@@ -126,12 +125,7 @@ TEST_F(BackupTest, OneThatWaitsHearsThatTheLeadIsLost) {
 }
 
 TEST_F(BackupTest, OneThatWaitsHearsThatTheNodeStops) {
-  Boot();
-  const Pair done = Committed();
-  Report(*pg_, done.pg);
-  Report(*my_, done.my);
-  log_.mode = FakeLog::Mode::kHold;
-  auto backup = Backup();
+  auto backup = BackupBeforeEnd();
   driver_->Stop();
   driver_->Run();
   EXPECT_EQ(backup.code(), Code::kUnavailable);

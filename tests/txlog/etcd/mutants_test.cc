@@ -7,6 +7,7 @@
 
 #include "base/mutant.h"
 #include "tests/simulation/etcd_story.h"
+#include "tests/simulation/mutant_id.h"
 
 namespace assent::simulation {
 namespace {
@@ -49,18 +50,8 @@ TEST_P(EtcdMutants, IsCaught) {
   RecordProperty("seed", std::to_string(seed));
 }
 
-std::string NameOf(const testing::TestParamInfo<Case>& info) {
-  switch (info.param.mutant) {
-#define X(id, name) \
-  case Mutant::id:  \
-    return #id;
-    ASSENT_MUTANTS(X)
-#undef X
-  }
-  return {};
-}
-
-INSTANTIATE_TEST_SUITE_P(Etcd, EtcdMutants, testing::ValuesIn(kCases), NameOf);
+INSTANTIATE_TEST_SUITE_P(Etcd, EtcdMutants, testing::ValuesIn(kCases),
+                         [](const auto& one) { return IdOf(one.param.mutant); });
 
 // None is left out.
 TEST(EtcdMutantsTable, HoldsThemAll) {

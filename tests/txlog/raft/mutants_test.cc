@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/mutant.h"
+#include "tests/simulation/mutant_id.h"
 #include "tests/simulation/raft_story.h"
 
 namespace assent::simulation {
@@ -56,18 +57,8 @@ TEST_P(RaftMutants, IsCaught) {
   EXPECT_FALSE(wrong.empty()) << "not found in " << GetParam().seeds << " seeds";
 }
 
-std::string NameOf(const testing::TestParamInfo<Case>& info) {
-  switch (info.param.mutant) {
-#define X(id, name) \
-  case Mutant::id:  \
-    return #id;
-    ASSENT_MUTANTS(X)
-#undef X
-  }
-  return {};
-}
-
-INSTANTIATE_TEST_SUITE_P(Raft, RaftMutants, testing::ValuesIn(kCases), NameOf);
+INSTANTIATE_TEST_SUITE_P(Raft, RaftMutants, testing::ValuesIn(kCases),
+                         [](const auto& one) { return IdOf(one.param.mutant); });
 
 // None is left out.
 TEST(RaftMutantsTable, HoldsThemAll) {
