@@ -3,6 +3,8 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <set>
+#include <thread>
 #include <utility>
 
 #include "base/net/address.h"
@@ -14,8 +16,8 @@ namespace {
 
 constexpr uint32_t kPageMax = 1000;  // ListRequest.limit.
 
-// How often a call follows a word of who leads: a group that is electing may contradict itself.
-constexpr int kHintsMax = 4;
+// While a group chooses its leader, how long until it is asked again.
+constexpr std::chrono::milliseconds kElectionPoll{50};
 
 // How much longer than an answer a backup may take to arrive.
 constexpr std::chrono::minutes kBackupMax{10};
@@ -38,10 +40,13 @@ Status Explain(const ConnectionOptions& options, const std::string& endpoint, co
                const v1::ErrorDetail& detail) {
   std::string who = "coordinator " + endpoint;
   if (detail.reason() == v1::REASON_NOT_LEADER) {
-    return {status.code(),
-            who + " does not lead: " + status.message() +
-                (detail.leader().empty() ? "; ask another node with --endpoint"
-                                         : "; ask the leader with --endpoint " + detail.leader())};
+    return {status.code(), who + " does not lead: " + status.message() + "; " +
+                               (detail.leader().empty() ? "it knows no leader"
+                                                        : "it names " + detail.leader() +
+                                                              ", which does not lead either") +
+                               ". Nobody did within " + std::to_string(options.timeout.count()) +
+                               " ms; name more nodes with --endpoint, or wait longer with "
+                               "--timeout-ms"};
   }
   // Without a word from the server, these come from the way there.
   bool silent = detail.ByteSizeLong() == 0;
@@ -94,9 +99,23 @@ size_t Connection::Find(const std::string& endpoint) {
   return nodes_.size() - 1;
 }
 
+std::optional<size_t> Connection::NextToAsk(const std::set<size_t>& asked,
+                                            const std::string& leader) {
+  if (!leader.empty()) {
+    const size_t said = Find(leader);
+    if (!asked.contains(said)) return said;
+  }
+  for (size_t i = 1; i < nodes_.size(); ++i) {
+    const size_t other = (current_ + i) % nodes_.size();
+    if (!asked.contains(other)) return other;
+  }
+  return std::nullopt;
+}
+
 Status Connection::Try(const Attempt& attempt, std::chrono::milliseconds more) {
-  size_t others = nodes_.size() - 1;
-  int hints = kHintsMax;
+  const auto patience = std::chrono::steady_clock::now() + options_.timeout;
+  std::set<size_t> asked;  // In this round: each node once.
+  Status no_leader;        // Of this round: a node answered, and does not lead.
   for (;;) {
     const Node& node = nodes_[current_];
     grpc::ClientContext context;
@@ -105,16 +124,22 @@ Status Connection::Try(const Attempt& attempt, std::chrono::milliseconds more) {
     v1::ErrorDetail detail;
     Status status = rpc::FromGrpc(answer, &detail);
     if (status.ok()) return status;
-    if (detail.reason() == v1::REASON_NOT_LEADER && !detail.leader().empty() && hints-- > 0) {
-      current_ = Find(detail.leader());
+    const bool not_leader = detail.reason() == v1::REASON_NOT_LEADER;
+    const Status explained = Explain(options_, node.endpoint, status, detail);
+    // A call that may have reached its node is not repeated elsewhere.
+    if (!not_leader && !rpc::NeverConnected(answer.error_message())) return explained;
+    if (not_leader) no_leader = explained;
+    asked.insert(current_);
+    if (const auto next = NextToAsk(asked, detail.leader())) {
+      current_ = *next;
       continue;
     }
-    // A call that may have reached its node is not repeated elsewhere.
-    const bool elsewhere =
-        detail.reason() == v1::REASON_NOT_LEADER || rpc::NeverConnected(answer.error_message());
-    if (!elsewhere || others == 0) return Explain(options_, node.endpoint, status, detail);
-    --others;
-    current_ = (current_ + 1) % nodes_.size();
+    // Nobody leads who can be reached: where there is a group, it may be choosing.
+    if (no_leader.ok()) return explained;
+    if (std::chrono::steady_clock::now() >= patience) return no_leader;
+    std::this_thread::sleep_for(kElectionPoll);
+    asked.clear();
+    no_leader = Status();
   }
 }
 

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,8 +68,12 @@ class Connection {
 
   Connection(ConnectionOptions options, std::shared_ptr<grpc::ChannelCredentials> credentials);
   size_t Find(const std::string& endpoint);
+  // Who is asked after current_: the one that is said to lead, else another. None: all are in
+  // `asked`.
+  std::optional<size_t> NextToAsk(const std::set<size_t>& asked, const std::string& leader);
   // Goes on to another node where this one can't be reached, or does not lead and the call needs a
-  // leader. `more`: how much longer than usual the answer may take.
+  // leader; and while nobody leads, again for as long as a call may take. `more`: how much longer
+  // than usual the answer may take.
   using Attempt = std::function<grpc::Status(const Node&, grpc::ClientContext&)>;
   Status Try(const Attempt& attempt, std::chrono::milliseconds more);
   template <typename Stub, typename Request, typename Reply>

@@ -89,6 +89,7 @@ class FakeTransactions final : public v1::TransactionService::Service {
  public:
   std::vector<v1::Transaction> all = {Committing(), Heuristic(), AbortedOne()};
   bool not_leader = false;
+  int elections = 0;   // So many calls find no leader yet.
   std::string leader;  // The hint that comes with it.
   bool hang = false;
 
@@ -106,7 +107,7 @@ class FakeTransactions final : public v1::TransactionService::Service {
 
   grpc::Status List(grpc::ServerContext*, const v1::ListRequest* request,
                     v1::ListReply* reply) override {
-    if (not_leader) {
+    if (not_leader || elections-- > 0) {
       v1::ErrorDetail detail;
       detail.set_reason(v1::REASON_NOT_LEADER);
       detail.set_leader(leader);
@@ -344,19 +345,30 @@ TEST_F(CtlTest, SilentCoordinatorIsNotWaitedForLongerThanAsked) {
 
 TEST_F(CtlTest, AFollowerWithoutALeaderIsNamed) {
   transactions_.not_leader = true;
-  EXPECT_THAT(Ctl({"list"}).err, HasSubstr("HOST:PORT does not lead: node-1 follows"));
+  EXPECT_THAT(Ctl({"list", "--timeout-ms", "300"}).err,
+              HasSubstr("HOST:PORT does not lead: node-1 follows; it knows no leader"));
 }
 
 TEST_F(CtlTest, ALeaderThatIsNotThereIsNamed) {
   transactions_.not_leader = true;
   transactions_.leader = "127.0.0.1:1";
-  EXPECT_THAT(Ctl({"list"}).err, HasSubstr("coordinator 127.0.0.1:1 can't be reached"));
+  EXPECT_THAT(
+      Ctl({"list", "--timeout-ms", "300"}).err,
+      HasSubstr("it names 127.0.0.1:1, which does not lead either. Nobody did within 300 ms"));
+}
+
+TEST_F(CtlTest, AGroupThatChoosesItsLeaderIsWaitedFor) {
+  transactions_.elections = 3;
+  transactions_.leader = "127.0.0.1:1";  // The one that died.
+  Ran ran = Ctl({"list"});
+  EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
+  EXPECT_LT(transactions_.elections, 0);
 }
 
 TEST_F(CtlTest, ALeaderInACircleIsNotFollowedForEver) {
   transactions_.not_leader = true;
   transactions_.leader = endpoint_;
-  EXPECT_THAT(Ctl({"list"}).err, HasSubstr("does not lead"));
+  EXPECT_THAT(Ctl({"list", "--timeout-ms", "300"}).err, HasSubstr("does not lead"));
 }
 
 TEST_F(CtlTest, AnotherNodeIsAskedWhereOneCantBeReached) {
