@@ -62,7 +62,8 @@ Result<RestoredNode> RestoreNode(const Options& options) {
   const txlog::NodeIdentity identity{.cluster = state->group->cluster,
                                      .cluster_uuid = state->group->cluster_uuid,
                                      .node_id = options.node_id,
-                                     .group_incarnation = state->group->incarnation};
+                                     .group_incarnation = state->group->incarnation,
+                                     .directory = SystemRandom64()};
   txlog::PosixDisk disk;
   Status made = txlog::RestoreGroup(disk, options.data_dir, identity, codec.EncodeState(*state),
                                     OnlyMember(options));

@@ -33,7 +33,8 @@ txlog::NodeIdentity IdentityOf(const Options& options, std::string uuid) {
   return {.cluster = options.cluster,
           .cluster_uuid = std::move(uuid),
           .node_id = options.node_id,
-          .group_incarnation = IncarnationOf(options)};
+          .group_incarnation = IncarnationOf(options),
+          .directory = SystemRandom64()};
 }
 
 }  // namespace
@@ -55,8 +56,11 @@ Result<std::string> BootstrapNode(const Options& options) {
     return uuid;
   }
   txlog::PosixDisk disk;
-  Status made = txlog::BootstrapGroup(disk, options.data_dir, IdentityOf(options, uuid),
-                                      RecordCodec().Encode(start), FirstMembers(options));
+  const std::vector<txlog::Member> members = FirstMembers(options);
+  txlog::NodeIdentity identity = IdentityOf(options, uuid);
+  identity.first_members = txlog::DigestOf(members);
+  Status made =
+      txlog::BootstrapGroup(disk, options.data_dir, identity, RecordCodec().Encode(start), members);
   if (!made.ok()) return made;
   return uuid;
 }

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "base/random.h"
 #include "tests/support/assent_processes.h"
 #include "tests/support/certificates.h"
@@ -142,6 +145,61 @@ TEST_F(WrongNode, WithAnIdThatIsTakenIsNotAdded) {
   auto [listed, members] = Ctl({"member", "list"});
   EXPECT_EQ(listed, 0) << members;
   EXPECT_THAT(members, HasSubstr(group_[2]->peer_endpoint()));
+}
+
+// How it has voted is lost: among those that know of it, it must not vote once more.
+TEST_F(WrongNode, BootstrappedAnewInAnEmptiedDirectoryIsRefusedByItsPeers) {
+  AssentdProcess& leader = Leader();
+  AssentdProcess& node = Follower();
+  const std::string kept = node.data_dir() + ".kept";
+  EXPECT_TRUE(node.Terminate().ok());
+  std::filesystem::rename(node.data_dir(), kept);
+  auto anew = node.RunWith({"--config", node.config_file(), "--bootstrap"});
+  ASSERT_TRUE(anew.ok()) << anew.status().ToString();
+  ASSERT_TRUE(anew->status.ok()) << anew->output;
+  ASSERT_TRUE(node.Launch().ok());
+  EXPECT_TRUE(WaitUntil(seconds(10),
+                        [&] {
+                          return node.Log().find("reason=directory") != std::string::npos &&
+                                 leader.Log().find("reason=directory") != std::string::npos;
+                        }))
+      << node.Log() << leader.Log();
+  EXPECT_THAT(node.Log(), HasSubstr("how it had voted is lost"));
+  EXPECT_FALSE(node.Logged("log_leader")) << node.Log();
+
+  EXPECT_TRUE(node.Terminate().ok());
+  std::filesystem::remove_all(node.data_dir());
+  std::filesystem::rename(kept, node.data_dir());
+  EXPECT_TRUE(node.Start().ok());
+}
+
+// Each would be a group of its own, with one name.
+TEST(WrongMembers, ThatDifferBetweenTheFirstNodesAreRefused) {
+  test_support::TempDir dir;
+  AssentdOptions options;
+  options.settings = TlsSettings(TlsUnderTest() ? PathsOf(TestCertificates(), "node") : TlsPaths{});
+  auto group = AssentdProcess::CreateGroup(dir, options, 2);
+  ASSERT_TRUE(group.ok()) << group.status().ToString();
+  AssentdProcess& one = *group->at(0);
+  AssentdProcess& other = *group->at(1);
+  std::filesystem::remove_all(other.data_dir());
+  const std::string only_itself = "2=" + other.peer_endpoint() + "," + other.endpoint();
+  std::string config = test_support::ReadFile(other.config_file());
+  const size_t members = config.find("members = [");
+  ASSERT_NE(members, std::string::npos) << config;
+  config.replace(members, config.find('\n', members) - members,
+                 "members = [" + TomlString(only_itself) + "]");
+  std::ofstream(dir.File("alone.toml")) << config;
+  auto alone = other.RunWith({"--config", dir.File("alone.toml"), "--bootstrap"});
+  ASSERT_TRUE(alone.ok()) << alone.status().ToString();
+  ASSERT_TRUE(alone->status.ok()) << alone->output;
+  ASSERT_TRUE(one.Launch().ok());
+  ASSERT_TRUE(other.Launch().ok());
+  EXPECT_TRUE(WaitUntil(
+      seconds(10), [&] { return one.Log().find("reason=first_members") != std::string::npos; }))
+      << one.Log() << other.Log();
+  EXPECT_THAT(one.Log(), HasSubstr("were bootstrapped with different members"));
+  EXPECT_FALSE(one.Logged("log_leader")) << one.Log();
 }
 
 TEST(WrongMembers, AreNamedAtBootstrap) {

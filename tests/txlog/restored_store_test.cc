@@ -95,5 +95,17 @@ TEST(RestoredNodeFile, NamesTheIncarnation) {
   EXPECT_EQ(EncodeNodeFile(kTestIdentity).find("incarnation"), std::string::npos);
 }
 
+TEST(NodeFile, TellsWhereANodeComesFrom) {
+  NodeIdentity identity = kTestIdentity;
+  EXPECT_EQ(EncodeNodeFile(identity).find("directory"), std::string::npos);
+  identity.first_members = 0xffff'ffff;
+  identity.directory = 18'000'000'000'000'000'002u;
+  const std::string text = EncodeNodeFile(identity);
+  EXPECT_THAT(text, HasSubstr("\nfirst_members=4294967295\ndirectory=18000000000000000002\n"));
+  Result<NodeIdentity> back = DecodeNodeFile(text, "node");
+  ASSERT_TRUE(back.ok()) << back.status().ToString();
+  EXPECT_EQ(*back, identity);
+}
+
 }  // namespace
 }  // namespace assent::txlog

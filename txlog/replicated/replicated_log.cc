@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/inbox.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -66,7 +67,10 @@ class ReplicatedLog::Impl final : public PeerLinks, public TransportHandler {
     impl->engine_ = std::move(*engine);
     if (transport != nullptr) {
       TransportOptions own = *transport;
-      own.cluster_uuid = PeerIdentity(impl->engine_->identity());
+      const NodeIdentity& identity = impl->engine_->identity();
+      own.cluster_uuid = PeerIdentity(identity);
+      own.first_members = identity.first_members;
+      own.directory = identity.directory;
       own.member = impl->self_;
       // Whoever was away for long may not know who leads by now, nor a joining node anybody.
       own.accept_strangers = true;
@@ -307,6 +311,10 @@ Status CheckFirstMembers(const NodeIdentity& identity, const std::vector<Member>
 }
 
 }  // namespace
+
+uint64_t DigestOf(const std::vector<Member>& members) {
+  return Crc32c(raft::EncodeConfig(ToConfig(members)));
+}
 
 Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdentity& identity,
                       std::string first_record, const std::vector<Member>& members) {

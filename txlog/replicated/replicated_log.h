@@ -16,6 +16,9 @@
 
 namespace assent::txlog {
 
+// For NodeIdentity::first_members: the same in whatever order they are listed.
+uint64_t DigestOf(const std::vector<Member>& members);
+
 // Makes `directory` (which must not exist, or be empty) the home of one of the first members of a
 // new group. The log begins with `first_record` and `members`; each of them must be given exactly
 // the same of both, and the same cluster_uuid.
@@ -23,6 +26,7 @@ namespace assent::txlog {
 // INVALID_ARGUMENT: identity, record or members are not allowed. FAILED_PRECONDITION: the directory
 // is not empty, or another process works in it. RESOURCE_EXHAUSTED, UNAVAILABLE: the disk's words;
 // delete what is there and try again.
+// identity.first_members is DigestOf(members), so that nodes that were given different ones notice.
 Status BootstrapGroup(Disk& disk, const std::string& directory, const NodeIdentity& identity,
                       std::string first_record, const std::vector<Member>& members);
 

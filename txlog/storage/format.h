@@ -132,6 +132,11 @@ struct NodeIdentity {
   // Of a group that was restored from a backup: what tells it from the group before, whose nodes
   // have the same UUID and must never be listened to. 0: of the group that was bootstrapped.
   uint64_t group_incarnation = 0;
+  // Of the members that the group was bootstrapped with; 0: not known here (of a node that joined).
+  uint64_t first_members = 0;
+  // Drawn when the directory was made, so that one that was lost and made again is told from it.
+  // 0: made by a program that drew none.
+  uint64_t directory = 0;
 
   bool operator==(const NodeIdentity&) const = default;
 };

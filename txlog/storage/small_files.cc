@@ -16,6 +16,8 @@ constexpr std::string_view kHardStateMagic = "assenths";
 constexpr std::string_view kSnapshotMagic = "assentsn";
 constexpr std::string_view kCrcKey = "crc32c=";
 constexpr std::string_view kIncarnationKey = "group_incarnation=";
+constexpr std::string_view kFirstMembersKey = "first_members=";
+constexpr std::string_view kDirectoryKey = "directory=";
 constexpr size_t kHardStateBytes = 40;
 // Both binary files begin alike: magic 8, crc 4, version 4.
 constexpr size_t kCrcAt = 8;
@@ -133,9 +135,12 @@ std::string EncodeNodeFile(const NodeIdentity& identity) {
   std::string text = "format_version=" + std::to_string(kFormatVersion) +
                      "\ncluster=" + identity.cluster + "\ncluster_uuid=" + identity.cluster_uuid +
                      "\nnode_id=" + std::to_string(identity.node_id) + "\n";
-  if (identity.group_incarnation != 0) {
-    text += std::string(kIncarnationKey) + std::to_string(identity.group_incarnation) + "\n";
-  }
+  auto put = [&text](std::string_view key, uint64_t number) {
+    if (number != 0) text += std::string(key) + std::to_string(number) + "\n";
+  };
+  put(kIncarnationKey, identity.group_incarnation);
+  put(kFirstMembersKey, identity.first_members);
+  put(kDirectoryKey, identity.directory);
   return text + CrcLine(text);
 }
 
@@ -150,21 +155,25 @@ Result<NodeIdentity> DecodeNodeFile(std::string_view text, const std::string& pa
                        "program may edit this file)");
   }
   std::string_view rest = text.substr(0, crc_at);
-  std::string_view version, cluster, uuid, node_id, incarnation;
+  std::string_view version, cluster, uuid, node_id;
   if (!TakeLine(rest, "format_version=", &version)) {
     return DamagedFile(path, 0, "the line format_version= is missing");
   }
   if (version != std::to_string(kFormatVersion)) return Newer(path, std::string(version));
   NodeIdentity identity;
+  auto take = [&rest](std::string_view key, uint64_t* number) {
+    std::string_view digits;
+    return !TakeLine(rest, key, &digits) || ParseNumber(digits, number);
+  };
   if (!TakeLine(rest, "cluster=", &cluster) || !TakeLine(rest, "cluster_uuid=", &uuid) ||
       !TakeLine(rest, "node_id=", &node_id) || !ParseNumber(node_id, &identity.node_id) ||
-      (TakeLine(rest, kIncarnationKey, &incarnation) &&
-       !ParseNumber(incarnation, &identity.group_incarnation)) ||
-      !rest.empty()) {
+      !take(kIncarnationKey, &identity.group_incarnation) ||
+      !take(kFirstMembersKey, &identity.first_members) ||
+      !take(kDirectoryKey, &identity.directory) || !rest.empty()) {
     return DamagedFile(path, 0,
                        "it should have the lines format_version, cluster, cluster_uuid, "
-                       "node_id, crc32c, and before the last, if the group was restored, "
-                       "group_incarnation");
+                       "node_id, crc32c, and before the last, where there are such, "
+                       "group_incarnation, first_members and directory");
   }
   identity.cluster = cluster;
   identity.cluster_uuid = uuid;

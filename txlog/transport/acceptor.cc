@@ -210,6 +210,7 @@ std::string Acceptor::ExpectedName(MemberId member) const {
 std::optional<Refusal> Acceptor::Judge(const Accepted& accepted, const Hello& hello) const {
   const bool known = shared_.peers.contains(hello.from);
   auto refusal = JudgeHello(hello, shared_.us, known || shared_.options.accept_strangers);
+  if (!refusal && known) refusal = shared_.directories.Judge(hello.from, hello.origin);
   if (refusal) return refusal;
   const std::string expected = ExpectedName(hello.from);
   if (!accepted.link.stream().PeerIs(expected)) {
@@ -258,8 +259,10 @@ void Acceptor::Welcomed(Accepted& accepted, const Hello& hello) {
   welcome.cluster_uuid = shared_.us.cluster_uuid;
   welcome.from = shared_.us.member;
   welcome.incarnation = shared_.us.incarnation;
+  welcome.origin = shared_.us.origin;
   accepted.link.Queue(FrameType::kWelcome, Message(EncodeWelcome(welcome)));
   if (shared_.peers.contains(hello.from)) {
+    shared_.directories.Remember(hello.from, hello.origin);
     heard_(hello.from);
   } else {
     shared_.handler.OnStranger(hello.from, hello.address);

@@ -169,6 +169,7 @@ void Dialer::Shake(MonotonicTime now) {
   hello.to = peer_.member;
   hello.attempt = ++attempts_;
   hello.address = shared_.options.advertise;
+  hello.origin = shared_.us.origin;
   link_->Queue(FrameType::kHello, Message(EncodeHello(hello)));
   Flush(now);
 }
@@ -194,8 +195,9 @@ FrameLink::Take Dialer::OnFrame(Frame& frame) {
   if (phase_ == Phase::kGreeting && frame.type == FrameType::kWelcome) {
     const Result<Welcome> welcome = DecodeWelcome(frame.payload);
     if (welcome.ok()) {
-      if (const auto refusal = JudgeWelcome(*welcome, shared_.us, peer_.member)) {
-        refusal_ = *refusal;
+      refusal_ = JudgeWelcome(*welcome, shared_.us, peer_.member);
+      if (!refusal_) refusal_ = shared_.directories.Judge(peer_.member, welcome->origin);
+      if (refusal_) {
         return FrameLink::Take::kClose;
       }
       OnWelcome(*welcome);
@@ -220,6 +222,7 @@ FrameLink::Take Dialer::OnFrame(Frame& frame) {
 
 void Dialer::OnWelcome(const Welcome& welcome) {
   phase_ = Phase::kUp;
+  shared_.directories.Remember(peer_.member, welcome.origin);
   up_since_ = shared_.Now();
   counters_.connects.Add();
   counters_.up.Set(1);

@@ -67,6 +67,18 @@ bool TakeMagic(std::string_view* bytes) {
   return true;
 }
 
+void PutOrigin(std::string& out, const Origin& origin) {
+  PutNumber(out, origin.first_members);
+  PutNumber(out, origin.directory);
+}
+
+Origin TakeOrigin(Fields& fields) {
+  Origin origin;
+  origin.first_members = fields.Take<uint64_t>();
+  origin.directory = fields.Take<uint64_t>();
+  return origin;
+}
+
 Status NotA(const char* what) {
   return InvalidArgument(std::string("what came is no ") + what + " of an assentd");
 }
@@ -82,6 +94,18 @@ std::string Clusters(const std::string& theirs, const std::string& ours) {
          "; correct the address in the list of members, or the data directory of one node. Behind "
          "a slash stands the group_incarnation of a group that was restored: a node that joins it "
          "is made with the same, and a node of the group before must stay stopped";
+}
+
+std::optional<Refusal> JudgeFirstMembers(MemberId from, const Origin& origin, const LocalNode& us) {
+  const uint64_t theirs = origin.first_members;
+  if (theirs == 0 || us.origin.first_members == 0 || theirs == us.origin.first_members) {
+    return std::nullopt;
+  }
+  return Refusal{RefusalReason::kFirstMembers,
+                 "member " + std::to_string(from) + " and member " + std::to_string(us.member) +
+                     " were bootstrapped with different members, and would decide without each "
+                     "other; before anything is decided, stop all nodes, empty their data "
+                     "directories, and bootstrap each with the same members"};
 }
 
 }  // namespace
@@ -100,6 +124,10 @@ std::string_view RefusalName(RefusalReason reason) {
       return "certificate";
     case RefusalReason::kOld:
       return "old";
+    case RefusalReason::kFirstMembers:
+      return "first_members";
+    case RefusalReason::kDirectory:
+      return "directory";
   }
   return "other";
 }
@@ -112,6 +140,7 @@ std::string EncodeHello(const Hello& hello) {
   PutNumber(out, hello.to);
   PutNumber(out, hello.attempt);
   PutText(out, hello.address);
+  PutOrigin(out, hello.origin);
   return out;
 }
 
@@ -120,6 +149,7 @@ std::string EncodeWelcome(const Welcome& welcome) {
   PutText(out, welcome.cluster_uuid);
   PutNumber(out, welcome.from);
   PutNumber(out, welcome.incarnation);
+  PutOrigin(out, welcome.origin);
   return out;
 }
 
@@ -142,6 +172,7 @@ Result<Hello> DecodeHello(std::string_view bytes) {
   hello.to = fields.Take<uint64_t>();
   hello.attempt = fields.Take<uint64_t>();
   hello.address = fields.TakeText();
+  hello.origin = TakeOrigin(fields);
   if (!fields.done()) return NotA("Hello");
   return hello;
 }
@@ -155,6 +186,7 @@ Result<Welcome> DecodeWelcome(std::string_view bytes) {
   welcome.cluster_uuid = fields.TakeText();
   welcome.from = fields.Take<uint64_t>();
   welcome.incarnation = fields.Take<uint64_t>();
+  welcome.origin = TakeOrigin(fields);
   if (!fields.done()) return NotA("Welcome");
   return welcome;
 }
@@ -189,6 +221,7 @@ std::optional<Refusal> JudgeHello(const Hello& hello, const LocalNode& us, bool 
                        ", which is " + (hello.from == 0 ? "none" : "the receiver itself") +
                        "; give each node a member id and a data directory of its own"};
   }
+  if (auto refusal = JudgeFirstMembers(hello.from, hello.origin, us)) return refusal;
   if (!is_peer) {
     return Refusal{RefusalReason::kMember,
                    "member " + std::to_string(hello.from) + " is not in the list of members that " +
@@ -211,7 +244,22 @@ std::optional<Refusal> JudgeWelcome(const Welcome& welcome, const LocalNode& us,
                        std::to_string(welcome.from) +
                        " answers; correct the address in the list of members"};
   }
-  return std::nullopt;
+  return JudgeFirstMembers(welcome.from, welcome.origin, us);
+}
+
+std::optional<Refusal> PeerDirectories::Judge(MemberId peer, const Origin& origin) const {
+  const auto shown = shown_.find(peer);
+  const bool joined = origin.first_members == 0;
+  if (joined || shown == shown_.end() || origin.directory == shown->second) return std::nullopt;
+  return Refusal{RefusalReason::kDirectory,
+                 "member " + std::to_string(peer) +
+                     " has another data directory than before: how it had voted is lost. Stop it, "
+                     "remove it (assentctl member remove " +
+                     std::to_string(peer) + "), and let a node with a new id join"};
+}
+
+void PeerDirectories::Remember(MemberId peer, const Origin& origin) {
+  if (origin.directory != 0) shown_[peer] = origin.directory;
 }
 
 }  // namespace assent::txlog

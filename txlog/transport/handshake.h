@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,9 +15,17 @@
 
 namespace assent::txlog {
 
-inline constexpr uint32_t kTransportVersion = 1;
+inline constexpr uint32_t kTransportVersion = 2;
 // The largest payload before both sides know each other.
 inline constexpr size_t kHandshakeBytesMax = 4096;
+
+// What a node says of itself, so that mistakes of whoever set it up are noticed. 0 is not judged.
+struct Origin {
+  uint64_t first_members = 0;  // As NodeIdentity: the same in all that know it.
+  uint64_t directory = 0;      // As NodeIdentity: the same in all lives of a member.
+
+  bool operator==(const Origin&) const = default;
+};
 
 struct Hello {
   uint32_t version = kTransportVersion;  // If it is another, the rest is unknown and empty here.
@@ -29,6 +38,7 @@ struct Hello {
   // the newest.
   uint64_t attempt = 0;
   std::string address;  // Where the sender listens: HOST:PORT, for peers that don't know it.
+  Origin origin;
 
   bool operator==(const Hello&) const = default;
 };
@@ -38,17 +48,20 @@ struct Welcome {
   std::string cluster_uuid;
   MemberId from = 0;
   uint64_t incarnation = 0;
+  Origin origin;
 
   bool operator==(const Welcome&) const = default;
 };
 
 enum class RefusalReason : uint8_t {
-  kVersion = 1,      // Of the protocol.
-  kCluster = 2,      // Another cluster.
-  kReceiver = 3,     // The dialled node is not the one that was meant.
-  kMember = 4,       // The sender is none of this node's peers.
-  kCertificate = 5,  // Is for another name than the sender's.
-  kOld = 6,          // A newer connection of the same sender is there already.
+  kVersion = 1,       // Of the protocol.
+  kCluster = 2,       // Another cluster.
+  kReceiver = 3,      // The dialled node is not the one that was meant.
+  kMember = 4,        // The sender is none of this node's peers.
+  kCertificate = 5,   // Is for another name than the sender's.
+  kOld = 6,           // A newer connection of the same sender is there already.
+  kFirstMembers = 7,  // Bootstrapped with others.
+  kDirectory = 8,     // The sender's directory is not the one that it had before.
 };
 // "version", "cluster" and so on; "other" for a number of a later version.
 std::string_view RefusalName(RefusalReason reason);
@@ -74,11 +87,26 @@ struct LocalNode {
   std::string cluster_uuid;
   MemberId member = 0;
   uint64_t incarnation = 0;
+  Origin origin;
 };
 
 // Why `hello` is refused, or nullopt. `is_peer`: whether the sender is one we talk with.
 std::optional<Refusal> JudgeHello(const Hello& hello, const LocalNode& us, bool is_peer);
 // The same for the answer to our own Hello to `to`.
 std::optional<Refusal> JudgeWelcome(const Welcome& welcome, const LocalNode& us, MemberId to);
+
+// Which directory each peer has shown since this node started. A member that has forgotten how it
+// voted must not vote again (Raft, 3.8): one that was bootstrapped once more is refused. Nodes that
+// have started since the loss know of none; docs/operations.md forbids it therefore. One that was
+// told to join under its old id is let in: it votes for nobody, and ends once it hears that it was
+// a voter (ReplicatedEngine).
+class PeerDirectories {
+ public:
+  std::optional<Refusal> Judge(MemberId peer, const Origin& origin) const;
+  void Remember(MemberId peer, const Origin& origin);
+
+ private:
+  std::map<MemberId, uint64_t> shown_;
+};
 
 }  // namespace assent::txlog

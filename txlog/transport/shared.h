@@ -27,7 +27,10 @@ struct Shared {
   Shared(TransportOptions o, TransportHandler& h)
       : options(std::move(o)),
         handler(h),
-        us{options.cluster_uuid, options.member, options.incarnation},
+        us{options.cluster_uuid,
+           options.member,
+           options.incarnation,
+           {options.first_members, options.directory}},
         outboxes(options.message_bytes_max, options.queue_bytes_max) {}
 
   MonotonicTime Now() const { return std::chrono::steady_clock::now(); }
@@ -39,6 +42,7 @@ struct Shared {
   TransportMetrics metrics;
   Outboxes outboxes;
   std::map<MemberId, Peer> peers;
+  PeerDirectories directories;
   Notices of_peers;
   Notices of_strangers;
   Poller poller;

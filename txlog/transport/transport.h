@@ -50,6 +50,9 @@ struct TransportOptions {
   // Of the cluster, and whatever else its peers must have in common with it: 1 to 64 bytes.
   std::string cluster_uuid;
   MemberId member = 0;
+  // Of NodeIdentity; 0: nobody compares it.
+  uint64_t first_members = 0;
+  uint64_t directory = 0;
   // Which life of this node: must be another at each start. 0: drawn at random.
   uint64_t incarnation = 0;
 

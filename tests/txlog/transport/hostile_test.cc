@@ -114,7 +114,7 @@ TEST_F(HostileTest, WhoDoesNotBelongHereIsToldWhyAndLoggedOnce) {
     EXPECT_THAT(refusal->text, HasSubstr("another-cluster"));
   }
   hello = HelloOf(1);
-  hello.version = 2;
+  hello.version = 9;
   EXPECT_EQ(RefusalOf(hello)->reason, RefusalReason::kVersion);
   hello = HelloOf(1);
   hello.to = 5;
