@@ -4,6 +4,7 @@
 
 #include "tests/bench/disk_load.h"
 #include "tests/bench/log_group.h"
+#include "tests/support/etcd_servers.h"
 #include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 
@@ -46,6 +47,20 @@ TEST(LogBench, AnotherNodeLeadsAfterTheLeaderIsKilled) {
   const auto rates = (*group)->LoadInside(kShort);
   ASSERT_TRUE(rates.ok()) << rates.status().message();
   EXPECT_NE(*(*group)->Leader(), *leader);
+}
+
+TEST(LogBench, LoadsOursOnEtcd) {
+  auto etcd = test_support::EtcdServers::Create();
+  if (etcd.status().code() == Code::kNotFound) GTEST_SKIP() << etcd.status().message();
+  ASSERT_TRUE(etcd.ok()) << etcd.status().message();
+  test_support::TempDir dir;
+  auto group = LogGroup::StartOnEtcd(
+      {.directory = dir.path(), .nodes = 1, .program = tests::BinDir() + "/assent-log-bench"},
+      (*etcd)->endpoints());
+  ASSERT_TRUE(group.ok()) << group.status().message();
+  const auto inside = (*group)->LoadInside(kShort);
+  ASSERT_TRUE(inside.ok()) << inside.status().message();
+  EXPECT_GT(inside->per_second, 0);
 }
 
 TEST(LogBench, LoadsTheDisk) {

@@ -39,26 +39,42 @@ Status LogGroup::Spawn(Node& node, const Argv& argv) {
   return Ok();
 }
 
+Status LogGroup::SpawnOurs(const LogGroupOptions& options, const std::string& etcd) {
+  std::string peers;
+  for (const Node& node : nodes_) peers += (peers.empty() ? "" : ",") + node.peer;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = nodes_[i];
+    Argv argv = {options.program,
+                 "node",
+                 "--id",
+                 std::to_string(i + 1),
+                 "--directory",
+                 node.directory,
+                 "--door",
+                 node.door,
+                 "--peers",
+                 peers,
+                 "--snapshot-after-bytes",
+                 std::to_string(options.snapshot_after_bytes)};
+    if (!etcd.empty()) argv.insert(argv.end(), {"--etcd", etcd});
+    if (Status s = Spawn(node, argv); !s.ok()) return s;
+  }
+  return Ok();
+}
+
+Result<std::unique_ptr<LogGroup>> LogGroup::StartOnEtcd(const LogGroupOptions& options,
+                                                        const std::vector<std::string>& etcd) {
+  std::unique_ptr<LogGroup> group(new LogGroup(options));
+  std::string endpoints;
+  for (const std::string& one : etcd) endpoints += (endpoints.empty() ? "" : ",") + one;
+  if (Status s = group->SpawnOurs(options, endpoints); !s.ok()) return s;
+  if (auto leader = group->Leader(); !leader.ok()) return leader.status();
+  return group;
+}
+
 Result<std::unique_ptr<LogGroup>> LogGroup::StartOurs(const LogGroupOptions& options) {
   std::unique_ptr<LogGroup> group(new LogGroup(options));
-  std::string peers;
-  for (const Node& node : group->nodes_) peers += (peers.empty() ? "" : ",") + node.peer;
-  for (size_t i = 0; i < group->nodes_.size(); ++i) {
-    Node& node = group->nodes_[i];
-    const Argv argv = {options.program,
-                       "node",
-                       "--id",
-                       std::to_string(i + 1),
-                       "--directory",
-                       node.directory,
-                       "--door",
-                       node.door,
-                       "--peers",
-                       peers,
-                       "--snapshot-after-bytes",
-                       std::to_string(options.snapshot_after_bytes)};
-    if (Status s = group->Spawn(node, argv); !s.ok()) return s;
-  }
+  if (Status s = group->SpawnOurs(options, ""); !s.ok()) return s;
   if (auto leader = group->Leader(); !leader.ok()) return leader.status();
   return group;
 }
@@ -105,10 +121,14 @@ Result<std::unique_ptr<LogGroup>> LogGroup::StartEtcd(const LogGroupOptions& opt
   return group;
 }
 
-Result<size_t> LogGroup::Leader() const {
+std::vector<std::string> LogGroup::doors() const {
   std::vector<std::string> doors;
   for (const Node& node : nodes_) doors.push_back(node.door);
-  auto leader = FindLeader(doors, kPatience);
+  return doors;
+}
+
+Result<size_t> LogGroup::Leader() const {
+  auto leader = FindLeader(doors(), kPatience);
   if (leader.ok()) return leader;
   std::string logs;
   for (const Node& node : nodes_) {

@@ -29,12 +29,17 @@ class LogGroup {
   static Result<std::unique_ptr<LogGroup>> StartEtcd(const LogGroupOptions& options,
                                                      const std::string& etcd);
 
+  // One node of ours that keeps its log in an etcd that listens at `etcd`.
+  static Result<std::unique_ptr<LogGroup>> StartOnEtcd(const LogGroupOptions& options,
+                                                       const std::vector<std::string>& etcd);
+
   // Finds the leader, and loads it from a client process through gRPC.
   Result<Rates> LoadThroughSocket(const Load& load);
   // Finds the leader, and has it load itself from within. Ours only.
   Result<Rates> LoadInside(const Load& load);
 
   Result<size_t> Leader() const;
+  std::vector<std::string> doors() const;
   test_support::Process& node(size_t i) { return *nodes_[i].process; }
   const std::string& directory(size_t i) const { return nodes_[i].directory; }
   size_t size() const { return nodes_.size(); }
@@ -49,6 +54,7 @@ class LogGroup {
 
   explicit LogGroup(const LogGroupOptions& options);
   Status Spawn(Node& node, const test_support::Argv& argv);
+  Status SpawnOurs(const LogGroupOptions& options, const std::string& etcd);
 
   std::vector<Node> nodes_;
 };

@@ -31,6 +31,7 @@ struct Arguments {
   int seconds = 2;
   int rounds = 5;
   std::string etcd;
+  std::string engine = "raft";
   bool socket = true;
   bool realtime = false;
   std::string json;
@@ -85,13 +86,17 @@ int Compare(const Arguments& arguments) {
   std::vector<std::unique_ptr<LogGroup>> groups;
   std::vector<Contender> contenders = {
       {System::kDisk, [&dir](const Load& load) { return LoadDisk(dir.path(), load); }}};
-  const auto start = [&](const char* name, size_t nodes, bool etcd) -> Result<LogGroup*> {
-    if (Status s = dir.MakeDir(name); !s.ok()) return s;
-    const LogGroupOptions options = {.directory = dir.File(name), .nodes = nodes};
-    auto group = etcd ? LogGroup::StartEtcd(options, arguments.etcd) : LogGroup::StartOurs(options);
+  const auto keep = [&](Result<std::unique_ptr<LogGroup>> group) -> Result<LogGroup*> {
     if (!group.ok()) return group.status();
     groups.push_back(std::move(*group));
     return groups.back().get();
+  };
+  const auto place = [&](const char* name, size_t nodes) {
+    (void)dir.MakeDir(name);
+    return LogGroupOptions{.directory = dir.File(name), .nodes = nodes};
+  };
+  const auto start_etcd = [&](const char* name, size_t nodes) {
+    return keep(LogGroup::StartEtcd(place(name, nodes), arguments.etcd));
   };
   const auto inside = [](LogGroup* group, Proposer proposer) {
     return [group, proposer](Load load) {
@@ -108,21 +113,30 @@ int Compare(const Arguments& arguments) {
   if (arguments.realtime && !GoBeforeOthers()) {
     return Fail(std::string("--realtime: ") + strerror(errno));
   }
-  const auto one = start("o1", 1, false);
-  if (!one.ok()) return Fail(one.status().message());
-  contenders.push_back({System::kOursOne, inside(*one, Proposer::kLog)});
-  contenders.push_back({System::kOursOneDriver, inside(*one, Proposer::kDriver)});
-  const auto three = start("o3", 3, false);
-  if (!three.ok()) return Fail(three.status().message());
-  contenders.push_back({System::kOursThree, inside(*three, Proposer::kDriver)});
-  if (arguments.socket) contenders.push_back({System::kOursThreeSocket, socket(*three)});
-  if (!arguments.etcd.empty()) {
-    const auto etcd_one = start("e1", 1, true);
-    if (!etcd_one.ok()) return Fail(etcd_one.status().message());
-    contenders.push_back({System::kEtcdOne, socket(*etcd_one)});
-    const auto etcd_three = start("e3", 3, true);
-    if (!etcd_three.ok()) return Fail(etcd_three.status().message());
-    contenders.push_back({System::kEtcdThree, socket(*etcd_three)});
+  if (arguments.engine == "etcd") {
+    const auto etcd = start_etcd("e3", 3);
+    if (!etcd.ok()) return Fail(etcd.status().message());
+    const auto ours = keep(LogGroup::StartOnEtcd(place("oe", 1), (*etcd)->doors()));
+    if (!ours.ok()) return Fail(ours.status().message());
+    contenders.push_back({System::kEtcdThree, socket(*etcd)});
+    contenders.push_back({System::kOursOnEtcdThree, inside(*ours, Proposer::kDriver)});
+  } else {
+    const auto one = keep(LogGroup::StartOurs(place("o1", 1)));
+    if (!one.ok()) return Fail(one.status().message());
+    contenders.push_back({System::kOursOne, inside(*one, Proposer::kLog)});
+    contenders.push_back({System::kOursOneDriver, inside(*one, Proposer::kDriver)});
+    const auto three = keep(LogGroup::StartOurs(place("o3", 3)));
+    if (!three.ok()) return Fail(three.status().message());
+    contenders.push_back({System::kOursThree, inside(*three, Proposer::kDriver)});
+    if (arguments.socket) contenders.push_back({System::kOursThreeSocket, socket(*three)});
+    if (!arguments.etcd.empty()) {
+      const auto etcd_one = start_etcd("e1", 1);
+      if (!etcd_one.ok()) return Fail(etcd_one.status().message());
+      contenders.push_back({System::kEtcdOne, socket(*etcd_one)});
+      const auto etcd_three = start_etcd("e3", 3);
+      if (!etcd_three.ok()) return Fail(etcd_three.status().message());
+      contenders.push_back({System::kEtcdThree, socket(*etcd_three)});
+    }
   }
   const auto samples = Measure(arguments, contenders);
   if (!samples.ok()) return Fail(samples.status().message());
@@ -154,6 +168,9 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", arguments.rounds, "The table has their medians (default 5)")
       ->check(CLI::Range(1, 100));
   app.add_option("--etcd", arguments.etcd, "The program etcd; without it, etcd is left out");
+  app.add_option("--engine", arguments.engine,
+                 "raft (the default), or etcd: our log in an etcd, beside plain puts there")
+      ->check(CLI::IsMember({"raft", "etcd"}));
   app.add_flag("!--no-socket", arguments.socket, "Do not measure ours through gRPC as well");
   app.add_flag("--realtime", arguments.realtime,
                "Run everything measured before all other programs, on a machine that is not quiet");
@@ -167,6 +184,7 @@ int main(int argc, char** argv) {
   as_node->add_option("--directory", node.directory)->required();
   as_node->add_option("--door", node.door)->required();
   as_node->add_option("--peers", node.peers)->delimiter(',')->required();
+  as_node->add_option("--etcd", node.etcd)->delimiter(',');
   as_node->add_option("--snapshot-after-bytes", node.snapshot_after_bytes);
   try {
     app.parse(argc, argv);
@@ -175,6 +193,9 @@ int main(int argc, char** argv) {
   }
   std::signal(SIGPIPE, SIG_IGN);
   if (as_node->parsed()) return bench::RunLogNode(node);
+  if (arguments.engine == "etcd" && arguments.etcd.empty()) {
+    return bench::Fail("--engine etcd: give the program etcd with --etcd, as tests/bench/log does");
+  }
   if (soak_minutes > 0)
     return bench::SoakLog(std::chrono::duration<double, std::ratio<60>>(soak_minutes));
   return bench::Compare(arguments);

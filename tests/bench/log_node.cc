@@ -9,6 +9,8 @@
 #include "etcd/rpc.grpc.pb.h"
 #include "log_bench.grpc.pb.h"
 #include "tests/bench/log_driver.h"
+#include "txlog/etcd/etcd_log.h"
+#include "txlog/etcd/group.h"
 #include "txlog/replicated/replicated_log.h"
 #include "txlog/storage/posix_disk.h"
 
@@ -97,6 +99,38 @@ Status Bootstrap(const LogNodeOptions& options) {
   return s.code() == Code::kFailedPrecondition ? Ok() : s;
 }
 
+Result<std::unique_ptr<txlog::DecisionLog>> OpenReplicated(const LogNodeOptions& options,
+                                                           txlog::Listener& listener) {
+  if (Status s = Bootstrap(options); !s.ok()) return s;
+  txlog::TransportOptions transport;
+  transport.listen = options.peers[options.id - 1];
+  auto log = txlog::ReplicatedLog::Open({.directory = options.directory,
+                                         .cluster = kCluster,
+                                         .node_id = options.id,
+                                         .segment_bytes = options.segment_bytes,
+                                         .snapshot_after_bytes = options.snapshot_after_bytes},
+                                        options.peers.size() > 1 ? &transport : nullptr, listener);
+  if (!log.ok()) return log.status();
+  return std::unique_ptr<txlog::DecisionLog>(std::move(*log));
+}
+
+Result<std::unique_ptr<txlog::DecisionLog>> OpenInEtcd(const LogNodeOptions& options,
+                                                       txlog::Listener& listener) {
+  const txlog::etcd::ClientOptions client = {.endpoints = options.etcd};
+  const std::string prefix = "bench";
+  Status made = txlog::etcd::BootstrapGroup(client, prefix, {kUuid, kCluster}, "bench");
+  if (!made.ok() && made.code() != Code::kAlreadyExists) return made;
+  auto log = txlog::EtcdLog::Open({.client = client,
+                                   .prefix = prefix,
+                                   .cluster = kCluster,
+                                   .address = options.door,
+                                   .id = options.id,
+                                   .snapshot_after_bytes = options.snapshot_after_bytes},
+                                  listener);
+  if (!log.ok()) return log.status();
+  return std::unique_ptr<txlog::DecisionLog>(std::move(*log));
+}
+
 int Fail(const Status& status) {
   LogError("bench_node_failed", {{"reason", status.message()}});
   return 1;
@@ -112,16 +146,8 @@ int RunLogNode(const LogNodeOptions& options) {
   sigaddset(&ends, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
-  if (Status s = Bootstrap(options); !s.ok()) return Fail(s);
-  txlog::TransportOptions transport;
-  transport.listen = options.peers[options.id - 1];
   LogDriver driver(options.snapshot_bytes);
-  auto log = txlog::ReplicatedLog::Open({.directory = options.directory,
-                                         .cluster = kCluster,
-                                         .node_id = options.id,
-                                         .segment_bytes = options.segment_bytes,
-                                         .snapshot_after_bytes = options.snapshot_after_bytes},
-                                        options.peers.size() > 1 ? &transport : nullptr, driver);
+  auto log = options.etcd.empty() ? OpenReplicated(options, driver) : OpenInEtcd(options, driver);
   if (!log.ok()) return Fail(log.status());
   driver.Start(**log);
 

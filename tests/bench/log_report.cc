@@ -67,6 +67,8 @@ std::string NameOf(System system) {
       return "etcd, one node";
     case System::kEtcdThree:
       return "etcd, three nodes";
+    case System::kOursOnEtcdThree:
+      return "ours on etcd, three nodes";
   }
   return "";
 }
@@ -109,6 +111,9 @@ std::map<std::string, double> Ratios(const std::vector<LogSample>& samples) {
     add("three_nodes_" + suffix + "_through_socket", n, System::kOursThreeSocket,
         System::kEtcdThree, PerSecond);
     add("p99_" + suffix + "_through_socket", n, System::kOursThreeSocket, System::kEtcdThree, P99);
+    const std::string on_etcd = "etcd_engine_" + std::to_string(n) + "_inflight_over_puts";
+    add(on_etcd, n, System::kOursOnEtcdThree, System::kEtcdThree, PerSecond);
+    add("p99_" + on_etcd, n, System::kOursOnEtcdThree, System::kEtcdThree, P99);
   }
   return ratios;
 }

@@ -59,6 +59,15 @@ TEST(LogReport, RatiosOverEtcdCompareWhatIsEquallyInFlight) {
   EXPECT_FALSE(ratios.contains("one_node_1_inflight_over_disk"));
 }
 
+TEST(LogReport, OursOnEtcdIsComparedWithPutsThere) {
+  const auto ratios = Ratios({Sample(1, System::kOursOnEtcdThree, 64, 500, 30),
+                              Sample(1, System::kEtcdThree, 64, 100, 60),
+                              Sample(1, System::kEtcdOne, 64, 200, 60)});
+  ASSERT_EQ(ratios.size(), 2u);
+  EXPECT_DOUBLE_EQ(ratios.at("etcd_engine_64_inflight_over_puts"), 5);
+  EXPECT_DOUBLE_EQ(ratios.at("p99_etcd_engine_64_inflight_over_puts"), 0.5);
+}
+
 TEST(LogReport, JsonHasRatiosByName) {
   const auto json = nlohmann::json::parse(
       LogJson({.load_before = 0.5},
