@@ -13,7 +13,7 @@ inline constexpr size_t kEntryBytes = 128;
 
 // Who proposes the next entry when one is applied, where the load comes from within.
 enum class Proposer {
-  kDriver,  // The owner's thread, told by the log's: what a coordinator does.
+  kDriver,  // The owner, told by the log's thread: what a coordinator does.
   kLog,  // The log's own thread, at once: what the log alone can do, beside the disk's one thread.
 };
 

@@ -31,14 +31,14 @@ LogDriver::~LogDriver() { Stop(); }
 void LogDriver::Start(txlog::DecisionLog& log) {
   log_ = &log;
   thread_ = std::thread([this] {
-    for (;;) {
-      std::vector<Input> inputs = inbox_.Drain();
-      if (inputs.empty()) break;
-      for (Input& input : inputs) {
-        std::visit([this](auto& one) { On(one); }, input);
-      }
-    }
-    Fail(Aborted("the node stops"));
+    inbox_.Run(
+        [this](std::vector<Input> inputs) {
+          for (Input& input : inputs) {
+            std::visit([this](auto& one) { On(one); }, input);
+          }
+          return MonotonicTime::max();
+        },
+        [this] { Fail(Aborted("the node stops")); });
   });
 }
 

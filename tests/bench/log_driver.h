@@ -1,5 +1,5 @@
-// The owner of a log in the bench: what the coordinator's driver is in assentd, one thread that
-// proposes and hears what is applied.
+// The owner of a log in the bench: what the coordinator's driver is in assentd. It proposes and
+// hears what is applied, on a thread of its own, or while that has nothing to do on the log's.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "base/inbox.h"
+#include "base/helped_inbox.h"
 #include "base/mutex.h"
 #include "tests/bench/load.h"
 #include "txlog/decision_log.h"
@@ -91,7 +91,7 @@ class LogDriver final : public txlog::Listener {
   const size_t snapshot_bytes_;
   std::atomic<uint64_t> leader_ = 0;
   std::atomic<txlog::Index> applied_ = 0;
-  Inbox<Input> inbox_{1 << 16};
+  HelpedInbox<Input> inbox_{1 << 16};  // As that of the coordinator's driver.
   txlog::DecisionLog* log_ = nullptr;
   std::thread thread_;
   txlog::Term term_ = 0;                          // 0: this node does not lead.
