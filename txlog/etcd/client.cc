@@ -29,12 +29,13 @@ template <typename Response>
 struct Client::Unary final : Client::Call {
   using Call::Call;
   void Proceed(bool) override {
-    client.Judge(status, endpoint);
+    if (is_request) client.Judge(status, endpoint);
     done(status, response);
     client.End(this);
   }
 
   Response response;
+  bool is_request = true;  // Of the core.
   std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> reader;
   std::function<void(const grpc::Status&, Response&)> done;
 };
@@ -142,7 +143,12 @@ struct Client::WatchCall final : Client::Call {
 };
 
 Client::Client(std::unique_ptr<Endpoints> endpoints, std::function<void(Event)> post)
-    : endpoints_(std::move(endpoints)), post_(std::move(post)), thread_([this] { Run(); }) {}
+    : endpoints_(std::move(endpoints)), post_(std::move(post)) {
+  for (size_t i = 0; i < endpoints_->size(); ++i) {
+    kv_.push_back(etcdserverpb::KV::NewStub(endpoints_->channel(i)));
+  }
+  thread_ = std::thread([this] { Run(); });
+}
 
 Client::~Client() {
   {
@@ -237,9 +243,29 @@ void Client::Authenticate() {
   call->reader->Finish(&call->response, &call->status, call);
 }
 
+void Client::AskWhoLeads() {
+  if (endpoints_->size() == 1) return;
+  for (size_t which = 0; which < endpoints_->size(); ++which) {
+    auto* call = new Unary<etcdserverpb::StatusResponse>(*this, which);
+    call->context.set_deadline(std::chrono::system_clock::now() +
+                               endpoints_->options().request_timeout);
+    // One that does not answer is not judged by it: other requests may never need it.
+    call->is_request = false;
+    call->done = [this, which](const grpc::Status& status, etcdserverpb::StatusResponse& response) {
+      const bool leads =
+          response.leader() != 0 && response.leader() == response.header().member_id();
+      if (status.ok() && leads) endpoints_->Leads(which, response.raft_term());
+    };
+    Begin(call);
+    auto stub = etcdserverpb::Maintenance::NewStub(endpoints_->channel(which));
+    call->reader = stub->AsyncStatus(&call->context, {}, &queue_);
+    call->reader->Finish(&call->response, &call->status, call);
+  }
+}
+
 void Client::Send(const SendTxn& action) {
   size_t which = 0;
-  auto channel = endpoints_->Current(&which);
+  (void)endpoints_->Current(&which);
   auto call = std::make_unique<Unary<etcdserverpb::TxnResponse>>(*this, which);
   if (!endpoints_->Prepare(call->context)) {
     Authenticate();
@@ -264,12 +290,12 @@ void Client::Send(const SendTxn& action) {
   };
   auto* raw = call.release();
   Begin(raw);
-  auto stub = etcdserverpb::KV::NewStub(channel);
-  raw->reader = stub->AsyncTxn(&raw->context, ToProto(action.txn), &queue_);
+  raw->reader = kv_[which]->AsyncTxn(&raw->context, ToProto(action.txn), &queue_);
   raw->reader->Finish(&raw->response, &raw->status, raw);
 }
 
 void Client::Send(const GrantLease& action) {
+  AskWhoLeads();
   size_t which = 0;
   auto channel = endpoints_->Current(&which);
   auto call = std::make_unique<Unary<etcdserverpb::LeaseGrantResponse>>(*this, which);
@@ -300,6 +326,7 @@ void Client::Send(const GrantLease& action) {
 }
 
 void Client::Send(const KeepLease& action) {
+  AskWhoLeads();
   size_t which = 0;
   auto channel = endpoints_->Current(&which);
   auto call = std::make_unique<LeaseCall>(*this, which, action);

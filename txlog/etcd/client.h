@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/status.h"
@@ -52,11 +53,14 @@ class Client {
   bool Forget(WatchCall* call);
   void Post(Event event);
   void Authenticate();
+  // Finds the member of etcd that leads, so that requests go there.
+  void AskWhoLeads();
   // What the call says of the member it asked, and of the token.
   void Judge(const grpc::Status& status, size_t endpoint);
   void Run();
 
   const std::unique_ptr<Endpoints> endpoints_;
+  std::vector<std::unique_ptr<etcdserverpb::KV::Stub>> kv_;  // Of each endpoint.
   const std::function<void(Event)> post_;
   grpc::CompletionQueue queue_;
   mutable Mutex mutex_;

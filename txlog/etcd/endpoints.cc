@@ -48,6 +48,14 @@ void Endpoints::Failed(size_t which) {
   if (which == current_) current_ = (current_ + 1) % channels_.size();
 }
 
+void Endpoints::Leads(size_t which, uint64_t raft_term) {
+  MutexLock lock(mutex_);
+  // One that was cut off may go on saying so for a while.
+  if (raft_term < raft_term_) return;
+  raft_term_ = raft_term;
+  current_ = which;
+}
+
 std::string Endpoints::token() const {
   MutexLock lock(mutex_);
   return token_;

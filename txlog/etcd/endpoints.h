@@ -35,8 +35,11 @@ class Endpoints {
   std::shared_ptr<grpc::Channel> Current(size_t* which) const EXCLUDES(mutex_);
   const std::string& address(size_t which) const { return options_.endpoints[which]; }
   size_t size() const { return channels_.size(); }
+  const std::shared_ptr<grpc::Channel>& channel(size_t which) const { return channels_[which]; }
   // That one did not answer: ask the next one, unless that is decided already.
   void Failed(size_t which) EXCLUDES(mutex_);
+  // That one leads etcd in this Raft term: what it is asked, it need not pass on.
+  void Leads(size_t which, uint64_t raft_term) EXCLUDES(mutex_);
 
   bool uses_token() const { return !options_.user.empty(); }
   std::string token() const EXCLUDES(mutex_);
@@ -53,6 +56,7 @@ class Endpoints {
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   mutable Mutex mutex_;
   size_t current_ GUARDED_BY(mutex_) = 0;
+  uint64_t raft_term_ GUARDED_BY(mutex_) = 0;  // The highest in which one of them is known to lead.
   std::string token_ GUARDED_BY(mutex_);
 };
 
