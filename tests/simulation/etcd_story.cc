@@ -60,6 +60,7 @@ EtcdStory::EtcdStory(uint64_t seed, Focus focus, bool trace)
   options_.retry_max = milliseconds(200);
   options_.batch_bytes_max = draw(40, 300);
   options_.batches_in_flight_max = draw(1, 5);
+  options_.further_batch_bytes = draw(0, 30);
   options_.pending_bytes_max = draw(50, 2000);
   options_.snapshot_after_bytes = draw(200, 5000);
   options_.snapshot_after_batches = draw(3, 60);

@@ -25,6 +25,9 @@ constexpr size_t kInboxBound = 1 << 16;
 constexpr std::chrono::milliseconds kTick{25};
 constexpr std::chrono::milliseconds kLeaseMin{2000};
 constexpr int kTriesInALease = 4;
+// How often the queue is looked into before what came goes to etcd: this thread wakes up at the
+// first entry that an owner proposes, while the others are still being posted.
+constexpr int kLooksBeforeBatch = 8;
 
 struct ProposalAsked {
   std::string record;
@@ -118,8 +121,12 @@ class EtcdLog::Impl {
     while (true) {
       std::vector<Input> inputs = inbox_.DrainUntil(next_tick);
       if (inputs.empty() && inbox_.closed()) return;
-      for (Input& input : inputs) {
-        std::visit([this](auto& one) { On(one); }, input);
+      for (int look = 1; !inputs.empty(); ++look) {
+        for (Input& input : inputs) {
+          std::visit([this](auto& one) { On(one); }, input);
+        }
+        if (gathered_.proposals.empty() || look == kLooksBeforeBatch) break;
+        inputs = inbox_.TakeAll();
       }
       ProposeGathered();
       if (Clock::now() >= next_tick) {

@@ -79,6 +79,7 @@ class Player {
     options_.snapshot_after_batches = 3;
     options_.chunk_bytes = 5;
     options_.batches_in_flight_max = Number(c.Option("flight", "2"));
+    options_.further_batch_bytes = Number(c.Option("further", "0"));
     options_.batch_bytes_max = Number(c.Option("bytes", "1000"));
     now_ = MonotonicTime(std::chrono::hours(1));
     const Layout layout(options_.prefix);

@@ -109,9 +109,15 @@ void Member::On(Propose& event) {
   if (!refused.empty()) Do(ProposalFates{Fate::kRefused, std::move(refused)});
 }
 
+bool Member::MaySendBatch() const {
+  if (pending_.empty() || window_broken_) return false;
+  if (window_.empty()) return true;
+  return window_.size() < in_flight_limit_ && pending_bytes_ >= options_.further_batch_bytes;
+}
+
 // All that is pending goes into one batch, or as many as it takes.
 void Member::Pump() {
-  while (!pending_.empty() && !window_broken_ && window_.size() < in_flight_limit_) {
+  while (MaySendBatch()) {
     const bool first = window_.empty();
     Sent sent{.slot = (first ? applied_.slot : window_.back().slot) + 1};
     sent.batch.term = term_;

@@ -166,6 +166,7 @@ class Member {
   // ---- leading.cc ----
   void StartReign(Revision reign);
   void StepDown(const std::string& why);
+  bool MaySendBatch() const;
   void Pump();
   void SendBatch(Sent& sent);
   void SendAgain();

@@ -25,6 +25,9 @@ struct Options {
   // max-request-bytes, 1.5 MiB by default, must be greater.
   uint64_t batch_bytes_max = 1'280 * 1024;
   uint64_t batches_in_flight_max = 4;
+  // While a batch is in flight, another goes only if it holds so much: a request costs etcd about
+  // the same for one record as for hundreds, and what waits meanwhile goes together.
+  uint64_t further_batch_bytes = 32 * 1024;
   // Of records that wait for a batch; more are refused.
   uint64_t pending_bytes_max = 64 << 20;
 
