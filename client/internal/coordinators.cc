@@ -79,7 +79,9 @@ bool Coordinators::MoveFrom(const Node* node, const Failure& failure) {
   // Another thread may have moved on meanwhile: then its choice is tried.
   if (nodes_[current_].get() != node) return true;
   if (failure.status.code() == Code::kResourceExhausted) return false;  // The leader is just busy.
-  if (!failure.leader.empty() && CheckEndpoint(failure.leader, false).ok()) {
+  // One that names itself has not heard yet who came after it.
+  const bool names_another = !failure.leader.empty() && failure.leader != node->endpoint;
+  if (names_another && CheckEndpoint(failure.leader, false).ok()) {
     current_ = Find(failure.leader);
   } else {
     current_ = (current_ + 1) % nodes_.size();

@@ -205,6 +205,19 @@ TEST_F(CommitTest, HintedLeaderIsAsked) {
   EXPECT_EQ(follower.script.calls().size(), 1u);  // Asked once, then known.
 }
 
+// As a leader does that was cut off, until it has heard who came after it.
+TEST_F(CommitTest, ANodeThatNamesItselfIsPassedOver) {
+  FakeCoordinator deposed;
+  FakeServer deposed_server(&deposed);
+  deposed.script.leader = deposed_server.endpoint();
+  deposed.script.Always("Begin", Step::kNotLeader);
+  Client client = Connect({deposed_server.endpoint(), coordinator_server_.endpoint()});
+  auto transaction = client.Begin();
+  ASSERT_TRUE(transaction.ok()) << transaction.status().ToString();
+  EXPECT_TRUE(transaction->Commit().committed());
+  EXPECT_EQ(deposed.script.calls().size(), 1u);
+}
+
 TEST_F(CommitTest, DeadNodeIsPassedOver) {
   FakeCoordinator dead;
   FakeServer dead_server(&dead);
