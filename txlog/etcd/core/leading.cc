@@ -68,8 +68,11 @@ void Member::StepDown(const std::string& why) {
   if (!reads.empty()) Do(ReadsRefused{std::move(reads)});
 
   saving_ = {};
-  Do(LeadershipChanged{term_, false});
+  // Until etcd has been asked, nobody is known to lead: least of all we.
+  leader_.reset();
   announced_ = false;
+  Do(LeaderKnown{term_, 0, {}});
+  Do(LeadershipChanged{term_, false});
   for (uint64_t id : std::exchange(resigning_, {})) {
     hold_off_until_ = now_ + options_.lease;
     Do(Resigned{id, true});
