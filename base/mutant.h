@@ -41,6 +41,7 @@ namespace assent {
   X(kEtcdUnknownIsRefused, "etcd.unknown_is_refused") /* no answer taken for a refusal */     \
   X(kEtcdSentIsDurable, "etcd.sent_is_durable")       /* without an answer */                 \
   X(kEtcdStaleRead, "etcd.stale_read")                /* a read without asking etcd */        \
+  X(kEtcdTrustsItself, "etcd.trusts_itself")          /* leads on without lease and asking */ \
   X(kEtcdReadSkipsWindow, "etcd.read_skips_window")   /* before its own batches */            \
   X(kEtcdWatchGapIgnored, "etcd.watch_gap_ignored")   /* applied behind a gap */              \
   X(kEtcdSwitchedEarly, "etcd.switched_early")        /* to a snapshot not yet whole */       \

@@ -62,9 +62,12 @@ Result<std::unique_ptr<Deployment>> Deployment::Start(const DeploymentOptions& o
   }
   assentd.bin_dir = options.bin_dir;
   if (options.etcd_servers > 0) {
-    auto etcd = EtcdServers::Create({.servers = options.etcd_servers});
+    const TlsPaths tls = options.tls ? PathsOf(CertificatesOf(options), "node") : TlsPaths{};
+    auto etcd = EtcdServers::Create(
+        {.servers = options.etcd_servers, .tls = tls, .place = options.etcd_place});
     if (!etcd.ok()) return etcd.status();
     made->etcd_ = std::move(*etcd);
+    for (const auto& [key, value] : TlsSettings(tls)) assentd.settings["etcd_" + key] = value;
     auto group = AssentdProcess::CreateOnEtcd(made->dir_, assentd, options.coordinators,
                                               made->etcd_->endpoints());
     if (!group.ok()) return group.status();

@@ -29,10 +29,11 @@ struct DeploymentOptions {
   bool can_grow = false;
   // Not 0: the coordinators keep their log in a private etcd of so many servers.
   size_t etcd_servers = 0;
+  NodePlace etcd_place;
   std::map<int, NodePlace> places;  // As of AssentdOptions.
   Toml coordinator_settings;
   Toml agent_settings;
-  // Mutual TLS at every port, with TestCertificates().
+  // Mutual TLS at every port, etcd's too, with TestCertificates().
   bool tls = false;
   std::string tls_dir;  // In its place; made by MakeCertificates.
   std::string bin_dir;  // Empty: OwnBinDir().

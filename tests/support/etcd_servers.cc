@@ -30,8 +30,9 @@ Result<std::unique_ptr<EtcdServers>> EtcdServers::Create(const EtcdOptions& opti
   if (!programs.ok()) return programs.status();
   std::unique_ptr<EtcdServers> made(new EtcdServers(options, *programs));
   for (size_t i = 0; i < options.servers; ++i) {
-    made->servers_.push_back({"127.0.0.1:" + std::to_string(PickFreePort()),
-                              "127.0.0.1:" + std::to_string(PickFreePort()), nullptr});
+    const std::string host = options.place.host + ":";
+    made->servers_.push_back(
+        {host + std::to_string(PickFreePort()), host + std::to_string(PickFreePort()), nullptr});
   }
   for (size_t i = 0; i < options.servers; ++i) {
     if (Status s = made->Start(i); !s.ok()) return s;
@@ -48,17 +49,14 @@ Status EtcdServers::Start(size_t which) {
   for (size_t i = 0; i < servers_.size(); ++i) {
     cluster += (i == 0 ? "n" : ",n") + std::to_string(i + 1) + "=http://" + servers_[i].peer;
   }
-  Argv argv = {programs_ + "/etcd",
-               "--name=" + name,
-               "--data-dir=" + dir_.File(name),
-               "--listen-client-urls=" + scheme + server.client,
-               "--advertise-client-urls=" + scheme + server.client,
-               "--listen-peer-urls=http://" + server.peer,
-               "--initial-advertise-peer-urls=http://" + server.peer,
-               "--initial-cluster=" + cluster,
-               "--initial-cluster-token=tests",
-               "--log-level=error",
-               "--logger=zap"};
+  Argv argv = options_.place.launcher;
+  argv.insert(argv.end(), {programs_ + "/etcd", "--name=" + name, "--data-dir=" + dir_.File(name),
+                           "--listen-client-urls=" + scheme + server.client,
+                           "--advertise-client-urls=" + scheme + server.client,
+                           "--listen-peer-urls=http://" + server.peer,
+                           "--initial-advertise-peer-urls=http://" + server.peer,
+                           "--initial-cluster=" + cluster, "--initial-cluster-token=tests",
+                           "--log-level=error", "--logger=zap"});
   if (!options_.tls.ca_file.empty()) {
     for (const std::string& one :
          {"--trusted-ca-file=" + options_.tls.ca_file, "--cert-file=" + options_.tls.cert_file,

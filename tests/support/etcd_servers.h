@@ -1,5 +1,6 @@
-// A private etcd for tests: a few servers on loopback, each with its own directory, gone with their
-// object. They come from the packages that tests/support/fetch-etcd fetches.
+// A private etcd for tests: a few servers, on loopback unless they are given another place, each
+// with its own directory, gone with their object. They come from the packages that
+// tests/support/fetch-etcd fetches.
 #pragma once
 
 #include <memory>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "tests/support/assent_processes.h"
 #include "tests/support/certificates.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -16,7 +18,8 @@ namespace assent::test_support {
 
 struct EtcdOptions {
   size_t servers = 1;
-  TlsPaths tls;  // Of clients' connections; who has no certificate of the authority is refused.
+  TlsPaths tls;     // Of clients' connections; who has no certificate of the authority is refused.
+  NodePlace place;  // Of all of them.
   // Further options, "--quota-backend-bytes=..." and the like.
   std::vector<std::string> arguments;
 };

@@ -30,6 +30,7 @@ const Case kCases[] = {
     {Mutant::kEtcdUnknownIsRefused, Focus::kGeneral, 100},
     {Mutant::kEtcdSentIsDurable, Focus::kGeneral, 100},
     {Mutant::kEtcdStaleRead, Focus::kGeneral, 100},
+    {Mutant::kEtcdTrustsItself, Focus::kGeneral, 100},
     {Mutant::kEtcdReadSkipsWindow, Focus::kGeneral, 100},
     {Mutant::kEtcdWatchGapIgnored, Focus::kGeneral, 100},
     {Mutant::kEtcdSwitchedEarly, Focus::kSnapshots, 100},

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutant.h"
 
 namespace assent::txlog::etcd {
 
@@ -117,6 +118,10 @@ void Member::KeepLeaseAlive() {
   } else {
     Do(KeepLease{lease_request_, lease_});
   }
+}
+
+bool Member::LeaseHolds() const {
+  return lease_ != 0 && (now_ < lease_until_ || MutantOn(Mutant::kEtcdTrustsItself));
 }
 
 // A lease holds at least from when we asked, which was before etcd answered.

@@ -136,7 +136,7 @@ class Member {
   void Failed(Retry& retry);
   void Advance();
   void KeepLeaseAlive();
-  bool LeaseHolds() const { return lease_ != 0 && now_ < lease_until_; }
+  bool LeaseHolds() const;
   void KnowLeader(std::optional<Leader> leader);
 
   // ---- loading.cc ----
