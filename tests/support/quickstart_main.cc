@@ -29,7 +29,8 @@ using Time = std::chrono::steady_clock;
 
 struct Options {
   int seconds = 20;
-  int coordinators = 3;
+  std::string engine = "raft";
+  int coordinators = 0;  // 0: three, or two that keep their log in etcd.
   int concurrency = 8;
   bool keep = false;
   bool no_faults = false;
@@ -43,6 +44,9 @@ constexpr int kSecondsPerRound = 30;
 constexpr seconds kAskingMax{25};
 constexpr seconds kInDoubtMax{20};
 constexpr seconds kLeaderMax{10};
+// With the log in etcd: a leader that was killed is succeeded when its lease has ended.
+constexpr size_t kEtcdServers = 3;
+constexpr char kLeaseMs[] = "2000";
 
 volatile std::sig_atomic_t g_interrupted = 0;
 void OnSignal(int) { g_interrupted = 1; }
@@ -108,10 +112,29 @@ struct Fault {
   std::function<Status()> start;
 };
 
+// A follower, and the one that leads.
+std::vector<Fault> FaultsOfEtcd(EtcdServers* etcd) {
+  auto fault = [etcd](const std::string& name, bool leader) -> Fault {
+    auto killed = std::make_shared<size_t>(0);
+    auto kill = [etcd, killed, leader] {
+      auto leads = etcd->Leader();
+      const size_t which = leads.ok() ? *leads : 0;
+      *killed = leader ? which : (which + 1) % etcd->size();
+      etcd->Kill9(*killed);
+    };
+    auto start = [etcd, killed] {
+      Status started = etcd->Start(*killed);
+      return started.ok() ? etcd->WaitHealthy() : started;
+    };
+    return {name, kill, start};
+  };
+  return {fault("a server of etcd", false), fault("the server of etcd that leads", true)};
+}
+
 std::vector<Fault> Faults(Deployment* house) {
   // Whoever leads when the fault comes.
   auto killed = std::make_shared<AssentdProcess*>(nullptr);
-  return {
+  std::vector<Fault> faults = {
       {house->coordinators().size() == 1 ? "the coordinator" : "the coordinator that leads",
        [house, killed] {
          AssentdProcess* leader = WaitLeader(house->coordinators(), kLeaderMax);
@@ -128,6 +151,10 @@ std::vector<Fault> Faults(Deployment* house) {
       {"MariaDB", [house] { house->mariadb().Kill9(); },
        [house] { return house->mariadb().Start(); }},
   };
+  if (house->etcd() != nullptr) {
+    for (Fault& fault : FaultsOfEtcd(house->etcd())) faults.push_back(std::move(fault));
+  }
+  return faults;
 }
 
 bool Interrupted() { return g_interrupted != 0; }
@@ -218,11 +245,18 @@ int Fail(const std::string& what) {
 }
 
 int RunQuickstart(const Options& options) {
-  std::printf("Starting a PostgreSQL, a MariaDB, %d coordinator%s and two agents ...\n",
-              options.coordinators, options.coordinators == 1 ? "" : "s");
-  std::fflush(stdout);
+  const bool on_etcd = options.engine == "etcd";
   DeploymentOptions house_options;
   house_options.coordinators = options.coordinators;
+  if (options.coordinators == 0) house_options.coordinators = on_etcd ? 2 : 3;
+  if (on_etcd) {
+    house_options.etcd_servers = kEtcdServers;
+    house_options.coordinator_settings = {{"etcd_lease_ms", kLeaseMs}};
+  }
+  std::printf("Starting a PostgreSQL, a MariaDB, %s%d coordinator%s and two agents ...\n",
+              on_etcd ? "three servers of etcd, " : "", house_options.coordinators,
+              house_options.coordinators == 1 ? "" : "s");
+  std::fflush(stdout);
   auto house = Deployment::Start(house_options);
   if (!house.ok()) return Fail("can't start: " + house.status().message());
 
@@ -271,9 +305,13 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 86'400));
   app.add_option("--concurrency", options.concurrency, "Clients at work at once (default 8)")
       ->check(CLI::Range(1, 100));
+  app.add_option(
+         "--engine", options.engine,
+         "Where decisions are kept: raft, by the coordinators themselves (default), or etcd")
+      ->check(CLI::IsMember({"raft", "etcd"}));
   app.add_option("--coordinators", options.coordinators,
-                 "Nodes in the group that decides (default 3)")
-      ->check(CLI::IsMember({1, 3, 5}));
+                 "Nodes in the group that decides (default 3; with etcd 2)")
+      ->check(CLI::IsMember({1, 2, 3, 5}));
   app.add_flag("--keep", options.keep, "Leave it running, and print how to connect");
   app.add_flag("--no-faults", options.no_faults, "Kill nothing");
   try {
