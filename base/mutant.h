@@ -100,6 +100,7 @@ namespace assent {
   X(kBackupUnchecked, "backup_unchecked")                  /* damaged, and taken all the same */   \
   X(kBackupUnproved, "backup_unproved")                    /* by a leader that is over */          \
   X(kRepinUnasked, "repin_unasked")                        /* 1.1: any incarnation is taken */     \
+  X(kRestoreNamedEarly, "restore_named_early")             /* etcd: a group before its state */    \
   /* Files: txlog/storage and what joins it to the log. */                                         \
   X(kForceSkipped, "force_skipped")                       /* written taken for durable */          \
   X(kFailedForceIgnored, "failed_force_ignored")          /* goes on after a failed fsync */       \

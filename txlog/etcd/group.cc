@@ -4,10 +4,14 @@
 #include <memory>
 #include <utility>
 
+#include "base/failpoint.h"
+#include "base/random.h"
 #include "base/rpc/connect_hint.h"
 #include "etcd/rpc.grpc.pb.h"
 #include "txlog/etcd/convert.h"
 #include "txlog/etcd/core/batch.h"
+#include "txlog/etcd/core/options.h"
+#include "txlog/etcd/core/restoring.h"
 
 namespace assent::txlog::etcd {
 namespace {
@@ -64,6 +68,40 @@ Result<Done> Ask(Endpoints& endpoints, const Txn& txn) {
   return Unavailable(last.message());
 }
 
+// `identity`: what was read of that key.
+Status Taken(const std::string& prefix, const std::vector<KeyValue>& identity) {
+  if (identity.empty()) {
+    return AlreadyExists("somebody has just made a group below " + prefix + " in etcd");
+  }
+  return AlreadyExists(
+      "there is a group below " + prefix + " in etcd already (" + identity[0].value +
+      "): start coordinators on it as they are started every day, or give another etcd_prefix");
+}
+
+// Nothing of any group is there.
+Status CheckVacant(Endpoints& endpoints, const std::string& prefix) {
+  const Layout layout(prefix);
+  auto there = Ask(endpoints, {.then = {Range{layout.identity()}, Range{.key = layout.group_begin(),
+                                                                        .end = layout.group_end(),
+                                                                        .limit = 1,
+                                                                        .keys_only = true}}});
+  if (!there.ok()) return there.status();
+  if (there->ranges.size() != 2) return Unavailable("etcd answered a read with something else");
+  if (!there->ranges[0].empty()) return Taken(prefix, there->ranges[0]);
+  if (there->ranges[1].empty()) return Ok();
+  return FailedPrecondition(
+      "below " + prefix + " in etcd is what somebody has left of a group (" +
+      there->ranges[1][0].key +
+      "): if it is of no use any more, remove all of it (etcdctl del --prefix " + prefix +
+      "/), or give another etcd_prefix");
+}
+
+Status CheckGroup(const std::string& prefix, const Identity& identity) {
+  if (Status s = CheckPrefix(prefix); !s.ok()) return s;
+  if (ParseIdentity(Text(identity)) == identity) return Ok();
+  return InvalidArgument("a cluster's UUID and name are words");
+}
+
 }  // namespace
 
 Status CheckPrefix(const std::string& prefix) {
@@ -81,10 +119,7 @@ Status CheckPrefix(const std::string& prefix) {
 
 Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
                       const Identity& identity, std::string first_record) {
-  if (Status s = CheckPrefix(prefix); !s.ok()) return s;
-  if (ParseIdentity(Text(identity)) != identity) {
-    return InvalidArgument("a cluster's UUID and name are words");
-  }
+  if (Status s = CheckGroup(prefix, identity); !s.ok()) return s;
   if (first_record.empty() || first_record.size() > kRecordBytesMax) {
     return InvalidArgument("the first record is empty, or too long");
   }
@@ -98,12 +133,32 @@ Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
   txn.otherwise = {Range{layout.identity()}};
   auto endpoints = Endpoints::Open(options);
   if (!endpoints.ok()) return endpoints.status();
+  if (Status s = CheckVacant(**endpoints, prefix); !s.ok()) return s;
   auto done = Ask(**endpoints, txn);
   if (!done.ok()) return done.status();
   if (done->succeeded) return Ok();
-  const bool whole = !done->ranges.empty() && !done->ranges[0].empty();
-  return AlreadyExists("there is a group below " + prefix + " in etcd already" +
-                       (whole ? ": " + done->ranges[0][0].value : ", or what is left of one"));
+  return Taken(prefix, done->ranges.empty() ? std::vector<KeyValue>() : done->ranges[0]);
+}
+
+Status RestoreGroup(const ClientOptions& options, const std::string& prefix,
+                    const Identity& identity, std::string state) {
+  if (Status s = CheckGroup(prefix, identity); !s.ok()) return s;
+  auto endpoints = Endpoints::Open(options);
+  if (!endpoints.ok()) return endpoints.status();
+  if (Status s = CheckVacant(**endpoints, prefix); !s.ok()) return s;
+  const Restoring restoring(prefix, identity, std::move(state), SystemRandom64(),
+                            Options{}.chunk_bytes);
+  for (size_t i = 0; i < restoring.steps(); ++i) {
+    ASSENT_FAILPOINT("etcd.restore.step");
+    auto done = Ask(**endpoints, restoring.Step(i));
+    if (!done.ok()) return done.status();
+    if (!done->succeeded && !restoring.IsOurs(*done)) {
+      return Taken(prefix, done->ranges.empty() ? std::vector<KeyValue>() : done->ranges[0]);
+    }
+  }
+  // What it leaves costs space and nothing else, until the first snapshot of a leader.
+  (void)Ask(**endpoints, restoring.Sweep());
+  return Ok();
 }
 
 Result<Identity> ReadIdentity(Endpoints& endpoints, const std::string& prefix) {

@@ -12,11 +12,20 @@ namespace assent::txlog::etcd {
 
 // Makes a group below `prefix`, whose log begins with `first_record`.
 //
-// ALREADY_EXISTS: there is one, and nothing was changed. INVALID_ARGUMENT: the prefix, the identity
-// or the record is not allowed. UNAVAILABLE: etcd did not answer; it may be made all the same, and
-// asking again tells. Others: etcd's words.
+// ALREADY_EXISTS: there is one. FAILED_PRECONDITION: something is left of one. INVALID_ARGUMENT:
+// the prefix, the identity or the record is not allowed. Nothing was changed then, and the message
+// says what to do. UNAVAILABLE: etcd did not answer; it may be made all the same, and asking again
+// tells. Others: etcd's words.
 Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
                       const Identity& identity, std::string first_record);
+
+// Makes a group below `prefix` that goes on from `state`, which its processes get by OnSnapshot. It
+// is there wholly or not at all; an attempt that was cut short leaves nothing that counts, and the
+// next one removes it.
+//
+// Errors as BootstrapGroup, with FAILED_PRECONDITION where something is left of a group.
+Status RestoreGroup(const ClientOptions& options, const std::string& prefix,
+                    const Identity& identity, std::string state);
 
 // NOT_FOUND: there is no group. DATA_LOSS: what is there is no identity. UNAVAILABLE: etcd does not
 // answer. Others: etcd's words.

@@ -115,6 +115,54 @@ TEST_F(EtcdLogTest, WantsAGroupThatIsItsOwn) {
   }
 }
 
+TEST_F(EtcdLogTest, AGroupBeginsWithARestoredState) {
+  Up();
+  if (servers_ == nullptr) return;
+  // Of three pieces.
+  const std::string state = std::string(2'500'000, 's') + "end";
+  // What an attempt that was cut short has left.
+  ASSERT_TRUE(servers_
+                  ->Ctl({"put",
+                         std::string(kPrefix) + "/snapshots/" + etcd::SnapshotName(0, 1) +
+                             "/0000000000000000",
+                         "x"})
+                  .ok());
+  Status made = etcd::RestoreGroup(client_, kPrefix, kIdentity, state);
+  ASSERT_TRUE(made.ok()) << made.ToString();
+  auto chunks =
+      servers_->Ctl({"get", "--prefix", std::string(kPrefix) + "/snapshots/", "--keys-only"});
+  ASSERT_TRUE(chunks.ok());
+  EXPECT_EQ(std::count(chunks->begin(), chunks->end(), '/'), 3 * 4) << *chunks;
+  for (int start = 0; start < 2; ++start) {
+    auto process = Open();
+    ASSERT_TRUE(WaitReady(*process));
+    EXPECT_TRUE(process->listener.seen().snapshot == state) << start;
+    EXPECT_EQ(Propose(*process, "r" + std::to_string(start)), Fate::kDurable);
+  }
+  made = etcd::RestoreGroup(client_, kPrefix, kIdentity, state);
+  EXPECT_EQ(made.code(), Code::kAlreadyExists);
+  EXPECT_THAT(made.message(), HasSubstr("there is a group below assent/bank in etcd already (" +
+                                        kIdentity.cluster_uuid + " bank): start coordinators"));
+  auto process = Open();
+  ASSERT_TRUE(WaitReady(*process));
+  EXPECT_THAT(process->listener.seen().Records(), ElementsAre("r0", "r1"));
+}
+
+TEST_F(EtcdLogTest, WhatIsLeftOfAGroupIsNotBuiltUpon) {
+  Up();
+  if (servers_ == nullptr) return;
+  const std::string rest = std::string(kPrefix) + "/group/log/0000000000000009";
+  ASSERT_TRUE(servers_->Ctl({"put", rest, "x"}).ok());
+  for (const Status& made : {etcd::BootstrapGroup(client_, kPrefix, kIdentity, "first"),
+                             etcd::RestoreGroup(client_, kPrefix, kIdentity, "state")}) {
+    EXPECT_EQ(made.code(), Code::kFailedPrecondition);
+    EXPECT_THAT(made.message(), HasSubstr(rest));
+    EXPECT_THAT(made.message(), HasSubstr("etcdctl del --prefix assent/bank/"));
+  }
+  ASSERT_TRUE(servers_->Ctl({"del", "--prefix", std::string(kPrefix) + "/"}).ok());
+  Bootstrap();
+}
+
 TEST_F(EtcdLogTest, NobodyAnswers) {
   client_.endpoints = {"127.0.0.1:" + std::to_string(test_support::PickFreePort())};
   ContractListener listener;
