@@ -67,9 +67,10 @@ std::vector<std::string> CheckEtcdOptions(const Options& o) {
     problems.push_back(
         "join: with engine = \"etcd\" coordinators are no members of anything; just start them");
   }
-  if (!o.restore.empty() || !o.group_incarnation.empty()) {
+  if (!o.group_incarnation.empty()) {
     problems.push_back(
-        "restore, group_incarnation: a log in etcd can't be restored from a backup yet");
+        "group_incarnation: with engine = \"etcd\" coordinators keep nothing that could be of the "
+        "group before; leave it out");
   }
   if (!o.members.empty() || !o.peer_listen.empty()) {
     problems.push_back(

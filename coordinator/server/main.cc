@@ -58,16 +58,20 @@ int Join(const assent::coordinator::Options& options) {
 int Restore(const assent::coordinator::Options& options) {
   auto restored = assent::coordinator::RestoreNode(options);
   if (!restored.ok()) return Fail(restored.status());
+  const bool etcd = UsesEtcd(options);
+  const std::string home =
+      etcd ? assent::coordinator::EtcdPrefix(options) + " in etcd" : options.data_dir;
+  const std::string node = etcd ? "" : ", node " + std::to_string(options.node_id);
   std::printf(
-      "%s is now the home of cluster %s (%s), node %llu, restored from %s of %s with %llu "
-      "decisions. Its group incarnation is %llu. Start it with the same options, without "
-      "--restore; start each agent once with --repin; nodes that join need that "
-      "group_incarnation. Nodes of the group before must stay stopped.\n",
-      options.data_dir.c_str(), restored->backup.cluster.c_str(),
-      restored->backup.cluster_uuid.c_str(), static_cast<unsigned long long>(options.node_id),
-      options.restore.c_str(), restored->backup.taken.c_str(),
+      "%s is now the home of cluster %s (%s)%s, restored from %s of %s with %llu decisions. Its "
+      "group incarnation is %llu. %s with the same options, without --restore; start each agent "
+      "once with --repin%s. %s of the group before must stay stopped.\n",
+      home.c_str(), restored->backup.cluster.c_str(), restored->backup.cluster_uuid.c_str(),
+      node.c_str(), options.restore.c_str(), restored->backup.taken.c_str(),
       static_cast<unsigned long long>(restored->backup.decisions),
-      static_cast<unsigned long long>(restored->incarnation));
+      static_cast<unsigned long long>(restored->incarnation),
+      etcd ? "Start any number of coordinators" : "Start it",
+      etcd ? "" : "; nodes that join need that group_incarnation", etcd ? "Coordinators" : "Nodes");
   return 0;
 }
 

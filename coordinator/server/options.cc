@@ -58,12 +58,13 @@ void DescribeIdentity(OptionSet& set, Options& o) {
           "with assentctl member add, and exit. Give it once, as the flag --join, never in the "
           "file.");
   set.Add("bootstrap", &o.bootstrap,
-          "Initialise the empty data_dir as a new group, and exit. Give it once, as the flag "
-          "--bootstrap, never in the file.");
+          "Initialise the empty data_dir (with engine = \"etcd\": the prefix) as a new group, and "
+          "exit. Give it once, as the flag --bootstrap, never in the file.");
   set.Add("restore", &o.restore,
           "Initialise the empty data_dir as the first member of a group that goes on from this "
-          "backup, the path of a file that assentctl backup saved, and exit. Give it once, as the "
-          "flag --restore FILE, never in the file.");
+          "backup (with engine = \"etcd\": make that group in etcd), the path of a file that "
+          "assentctl backup saved, of either engine, and exit. Give it once, as the flag "
+          "--restore FILE, never in the file.");
   set.Add("log_level", &o.log_level, "Least severe lines that are logged.")
       .OneOf({"debug", "info", "warning", "error"});
 }

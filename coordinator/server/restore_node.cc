@@ -7,6 +7,8 @@
 #include "coordinator/core/restore.h"
 #include "coordinator/server/first_members.h"
 #include "coordinator/server/record_codec.h"
+#include "txlog/etcd/etcd_log.h"
+#include "txlog/etcd/group.h"
 #include "txlog/replicated/replicated_log.h"
 #include "txlog/storage/posix_disk.h"
 
@@ -42,6 +44,23 @@ Status CheckState(const Options& options, const BackupHeader& header,
                   "copy, or another backup");
 }
 
+Status MakeDirectory(const Options& options, const GroupStart& group, const std::string& state) {
+  const txlog::NodeIdentity identity{.cluster = group.cluster,
+                                     .cluster_uuid = group.cluster_uuid,
+                                     .node_id = options.node_id,
+                                     .group_incarnation = group.incarnation,
+                                     .directory = SystemRandom64()};
+  txlog::PosixDisk disk;
+  return txlog::RestoreGroup(disk, options.data_dir, identity, state, OnlyMember(options));
+}
+
+Status MakeInEtcd(const Options& options, const GroupStart& group, const std::string& state) {
+  auto log = EtcdLogOptionsOf(options);
+  if (!log.ok()) return log.status();
+  return txlog::etcd::RestoreGroup(log->client, log->prefix, {group.cluster_uuid, group.cluster},
+                                   state);
+}
+
 }  // namespace
 
 Result<RestoredNode> RestoreNode(const Options& options) {
@@ -59,14 +78,9 @@ Result<RestoredNode> RestoreNode(const Options& options) {
   const uint64_t incarnation = SystemRandom64();
   Result<DecisionTable::State> state = RestoredState(std::move(*backup), incarnation);
   if (!state.ok()) return state.status();
-  const txlog::NodeIdentity identity{.cluster = state->group->cluster,
-                                     .cluster_uuid = state->group->cluster_uuid,
-                                     .node_id = options.node_id,
-                                     .group_incarnation = state->group->incarnation,
-                                     .directory = SystemRandom64()};
-  txlog::PosixDisk disk;
-  Status made = txlog::RestoreGroup(disk, options.data_dir, identity, codec.EncodeState(*state),
-                                    OnlyMember(options));
+  const std::string encoded = codec.EncodeState(*state);
+  Status made = UsesEtcd(options) ? MakeInEtcd(options, *state->group, encoded)
+                                  : MakeDirectory(options, *state->group, encoded);
   if (!made.ok()) return made;
   return RestoredNode{.backup = std::move(*header), .incarnation = state->group->incarnation};
 }

@@ -83,20 +83,19 @@ TEST_F(ServerOptionsTest, ATransactionThatIsPreparingOutlivesNoRetention) {
 TEST_F(ServerOptionsTest, ALogInEtcdNeedsEtcdAndNoDataDirectory) {
   const std::vector<std::string> etcd = {"--cluster", "bank", "--engine", "etcd"};
   std::vector<std::string> args = etcd;
-  args.insert(args.end(), {"--etcd-endpoints", "127.0.0.1:2379"});
+  args.insert(args.end(), {"--etcd-endpoints", "127.0.0.1:2379", "--restore", "/some/file"});
   ParseResult result = Parse(args);
   EXPECT_TRUE(result.problems.empty()) << result.problems.front();
   EXPECT_EQ(EtcdPrefix(options_), "assent/bank");
 
   EXPECT_TRUE(Names(Parse(etcd), "etcd_endpoints is empty"));
   args = etcd;
-  args.insert(args.end(),
-              {"--etcd-endpoints", "nowhere", "--etcd-prefix", "/a", "--etcd-user", "x",
-               "--etcd-tls-cert-file", "/no/such.pem", "--join", "--restore", "/no/such",
-               "--peer-listen", "127.0.0.1:7401", "--etcd-lease-ms", "100"});
+  args.insert(args.end(), {"--etcd-endpoints", "nowhere", "--etcd-prefix", "/a", "--etcd-user", "x",
+                           "--etcd-tls-cert-file", "/no/such.pem", "--join", "--group-incarnation",
+                           "7", "--peer-listen", "127.0.0.1:7401", "--etcd-lease-ms", "100"});
   result = Parse(args);
   for (const char* word : {"etcd_endpoints", "prefix \"/a\"", "etcd_password_file", "/no/such.pem",
-                           "join: with engine", "restore, group_incarnation",
+                           "join: with engine", "group_incarnation: with engine",
                            "members, peer_listen", "etcd-lease-ms"}) {
     EXPECT_TRUE(Names(result, word)) << word << "\n" << result.status().message();
   }

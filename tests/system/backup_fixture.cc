@@ -28,12 +28,14 @@ AssentdProcess& BackupTest::Node(int id) {
 
 void BackupTest::SetUpTestSuite() { StartHouse({.coordinators = 3, .tls = TlsUnderTest()}); }
 
-std::string BackupTest::BlockUnder(const std::string& mark, const std::string& language) {
-  return DocBlockUnder(test_support::DocBlocks("docs/operations.md"), mark, language);
+std::string BackupTest::BlockUnder(const std::string& mark, const std::string& language,
+                                   const std::string& page) {
+  return DocBlockUnder(test_support::DocBlocks(page), mark, language);
 }
 
-std::vector<std::string> BackupTest::CommandsUnder(const std::string& mark) {
-  std::istringstream lines(BlockUnder(mark, "sh"));
+std::vector<std::string> BackupTest::CommandsUnder(const std::string& mark,
+                                                   const std::string& page) {
+  std::istringstream lines(BlockUnder(mark, "sh", page));
   std::vector<std::string> commands;
   for (std::string line; std::getline(lines, line);) {
     line.erase(std::min(line.find(" # "), line.size()));

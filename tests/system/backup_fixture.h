@@ -20,10 +20,12 @@ class BackupTest : public GroupTest {
   static AssentdProcess& Node(int id);
   static std::string BackupFile() { return House().dir() + "/prod-eu.backup"; }
 
-  // What stands under a mark of the page (tests/support/doc_page.h): the block, and its commands in
+  // What stands under a mark of a page (tests/support/doc_page.h): the block, and its commands in
   // their order, without comments.
-  static std::string BlockUnder(const std::string& mark, const std::string& language);
-  static std::vector<std::string> CommandsUnder(const std::string& mark);
+  static std::string BlockUnder(const std::string& mark, const std::string& language,
+                                const std::string& page = "docs/operations.md");
+  static std::vector<std::string> CommandsUnder(const std::string& mark,
+                                                const std::string& page = "docs/operations.md");
   // One of them on this house: its programs, files and addresses.
   static CtlAnswer Shell(std::string command);
   // assentctl at the first node, and what it answers with --json; null: it failed.
