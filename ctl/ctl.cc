@@ -57,7 +57,8 @@ int DoStatus(const Arguments& arguments, Connection& connection, std::ostream& o
   auto status = connection.GetStatus();
   if (!status.ok()) return Fail(status.status(), err);
   out << (arguments.json ? StatusJson(*status) : StatusText(*status, connection.answered_by()));
-  return status->heuristic_transactions() > 0 ? kExitNeedsOperator : kExitOk;
+  const bool operator_wanted = status->heuristic_transactions() > 0 || status->log().no_space();
+  return operator_wanted ? kExitNeedsOperator : kExitOk;
 }
 
 int DoList(const Arguments& arguments, Connection& connection, std::ostream& out,

@@ -53,6 +53,23 @@ Json TransactionObject(const v1::Transaction& transaction) {
   return object;
 }
 
+Json LogObject(const v1::LogStatus& log) {
+  Json object = {{"engine", log.engine()},
+                 {"trouble", log.trouble()},
+                 {"no_space", log.no_space()},
+                 {"lease_left_ms", log.lease_left_ms()}};
+  Json& servers = object["servers"] = Json::array();
+  for (const v1::LogServer& server : log.servers()) {
+    servers.push_back({{"address", server.address()},
+                       {"up", server.up()},
+                       {"problem", server.problem()},
+                       {"version", server.version()},
+                       {"database_bytes", server.database_bytes()},
+                       {"asked", server.asked()}});
+  }
+  return object;
+}
+
 }  // namespace
 
 std::string StatusJson(const v1::GetStatusReply& status) {
@@ -70,6 +87,7 @@ std::string StatusJson(const v1::GetStatusReply& status) {
                  {"live_transactions", status.live_transactions()},
                  {"unfinished_transactions", status.unfinished_transactions()},
                  {"heuristic_transactions", status.heuristic_transactions()}};
+  object["log"] = LogObject(status.log());
   Json& agents = object["agents"] = Json::array();
   for (const v1::AgentStatus& agent : status.agents()) {
     Json resources = Json::array();

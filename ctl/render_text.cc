@@ -108,6 +108,39 @@ std::string Name(v1::BranchCause cause) {
   return Strip(v1::BranchCause_Name(cause), "BRANCH_CAUSE_", cause);
 }
 
+namespace {
+
+// Of a log that is kept elsewhere; "" of one of the node's own.
+std::string LogText(const v1::LogStatus& log) {
+  if (log.servers().empty() && log.trouble().empty()) return "";
+  std::string text;
+  if (!log.servers().empty()) {
+    std::vector<Cells> rows = {{"ETCD", "UP", "ASKED", "VERSION", "BYTES", "PROBLEM"}};
+    for (const v1::LogServer& server : log.servers()) {
+      rows.push_back({OrDash(server.address()), server.up() ? "yes" : "no",
+                      server.asked() ? "yes" : "-", OrDash(server.version()),
+                      std::to_string(server.database_bytes()), OrDash(server.problem())});
+    }
+    text += "\n" + Table(rows);
+  }
+  if (!log.trouble().empty()) text += "\nthe log: " + Clean(log.trouble()) + "\n";
+  if (log.no_space()) {
+    text +=
+        "\netcd has raised the alarm NOSPACE, so nothing can be decided: compact and defragment "
+        "it or raise its --quota-backend-bytes, then etcdctl alarm disarm\n";
+  }
+  return text;
+}
+
+// "" where there is none.
+std::string LeaseText(const v1::LogStatus& log) {
+  if (log.engine() != "etcd") return "";
+  if (log.lease_left_ms() == 0) return ", no lease";
+  return ", lease for " + std::to_string(log.lease_left_ms()) + " ms";
+}
+
+}  // namespace
+
 std::string StatusText(const v1::GetStatusReply& status, const std::string& endpoint) {
   std::string text = Table({
       {"coordinator", OrDash(status.node()) + " at " + endpoint + ", version " +
@@ -117,11 +150,14 @@ std::string StatusText(const v1::GetStatusReply& status, const std::string& endp
                       ", group " + std::to_string(status.group()) + ", incarnation " +
                       std::to_string(status.group_incarnation())},
       {"log", "term " + std::to_string(status.term()) + ", applied index " +
-                  std::to_string(status.applied_index())},
+                  std::to_string(status.applied_index()) +
+                  (status.log().engine().empty() ? "" : ", " + Clean(status.log().engine())) +
+                  LeaseText(status.log())},
       {"transactions", std::to_string(status.live_transactions()) + " live, " +
                            std::to_string(status.unfinished_transactions()) + " unfinished, " +
                            std::to_string(status.heuristic_transactions()) + " heuristic"},
   });
+  text += LogText(status.log());
   if (!status.resources().empty()) {
     std::vector<Cells> rows = {{"RESOURCE", "KIND", "AGENTS", "PENDING", "SERVER", "IDENTITY"}};
     for (const v1::ResourceStatus& resource : status.resources()) {

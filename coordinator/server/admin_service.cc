@@ -31,6 +31,7 @@ grpc::ServerUnaryReactor* AdminService::GetStatus(grpc::CallbackServerContext* c
   auto* reactor = context->DefaultReactor();
   reply->set_version(std::string(Version()));
   reply->set_node(std::to_string(node_));
+  log_status_(reply->mutable_log());
   reply->set_uptime_ms(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
                                                  std::chrono::steady_clock::now() - started_)
                                                  .count()));

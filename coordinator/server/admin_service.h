@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "assent/v1/admin_service.grpc.pb.h"
 #include "coordinator/server/backup_stream.h"
@@ -12,8 +14,12 @@ namespace assent::coordinator {
 
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  AdminService(Driver& driver, uint64_t node)
-      : driver_(driver), node_(node), started_(std::chrono::steady_clock::now()) {}
+  // `log_status` tells how the log is; thread-safe, and does not block.
+  AdminService(Driver& driver, uint64_t node, std::function<void(v1::LogStatus*)> log_status)
+      : driver_(driver),
+        node_(node),
+        log_status_(std::move(log_status)),
+        started_(std::chrono::steady_clock::now()) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
                                       const v1::GetStatusRequest* request,
@@ -42,6 +48,7 @@ class AdminService final : public v1::AdminService::CallbackService {
  private:
   Driver& driver_;
   const uint64_t node_;
+  const std::function<void(v1::LogStatus*)> log_status_;
   const std::chrono::steady_clock::time_point started_;
   BackupSlot backups_;
 };

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/rpc/listener.h"
 #include "base/rpc/services.h"
+#include "coordinator/server/etcd_health.h"
 #include "coordinator/server/first_members.h"
 #include "coordinator/server/metrics_page.h"
 #include "txlog/etcd/group.h"
@@ -84,7 +85,7 @@ Server::Server(const Options& options, std::function<void(Status)> on_fatal)
                 on_fatal_(std::move(why));
               }),
       transactions_(driver_),
-      admin_(driver_, options.node_id),
+      admin_(driver_, options.node_id, [this](v1::LogStatus* status) { TellLog(status); }),
       links_(driver_, options.node_id, clock_, {.silence_max = options.link_silence_max}) {
   driver_.OnServing([this](bool serving) { OnServing(serving); });
 }
@@ -109,10 +110,7 @@ Status Server::OpenPages() {
   if (http::IsOff(options_.http_listen)) return Ok();
   auto health = [this] {
     std::vector<std::string> reasons = WhyNotServing(driver_.metrics());
-    const txlog::EtcdLog* etcd = etcd_log_.load();
-    if (!reasons.empty() && etcd != nullptr && !etcd->trouble().empty()) {
-      reasons.push_back(etcd->trouble());
-    }
+    if (const auto* etcd = etcd_log_.load()) reasons = WithEtcd(std::move(reasons), etcd->health());
     return http::HealthReply(reasons);
   };
   auto scrape = [this]() -> http::Reply {
@@ -122,11 +120,12 @@ Status Server::OpenPages() {
     ExposeQueues(driver_.metrics(), driver_.queue_depth(), page);
     rpc::LinkMetrics::Expose(rpc::LinkMetrics::End::kCoordinator, {&links_.metrics()}, page);
     if (const auto* peers = peer_metrics_.load()) txlog::Expose(*peers, page);
+    if (const auto* etcd = etcd_log_.load()) Expose(etcd->health(), page);
     return {.content_type = metrics::kTextFormat, .body = page.Text()};
   };
   auto pages = http::Server::Start(
       {.option = "http_listen", .address = options_.http_listen, .tls = options_.tls},
-      {{"/healthz", health}, {"/metrics", scrape}});
+      {{"/healthz", health}, {"/metrics", scrape}, {"/readyz", health}});
   if (!pages.ok()) return pages.status();
   pages_ = std::move(*pages);
   return Ok();
@@ -208,6 +207,11 @@ Status Server::Listen() {
   health_ = grpc_.get();
   rpc::SetServing(*health_, serving_);
   return Ok();
+}
+
+void Server::TellLog(v1::LogStatus* status) const {
+  status->set_engine(options_.engine);
+  if (const auto* etcd = etcd_log_.load()) Fill(etcd->health(), status);
 }
 
 void Server::OnServing(bool serving) {

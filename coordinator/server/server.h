@@ -63,6 +63,7 @@ class Server {
   Status OpenRaftLog();
   Status Listen();
   void OnServing(bool serving);
+  void TellLog(v1::LogStatus* status) const;
 
   const Options options_;
   const std::function<void(Status)> on_fatal_;

@@ -252,6 +252,33 @@ TEST_F(CtlTest, StatusWithHeuristicsAsksForAnOperator) {
   EXPECT_EQ(Ctl({"status", "--json"}).exit_code, kExitNeedsOperator);
 }
 
+TEST_F(CtlTest, StatusShowsALogInEtcd) {
+  v1::LogStatus& log = *admin_.status.mutable_log();
+  log.set_engine("etcd");
+  log.set_lease_left_ms(4'200);
+  v1::LogServer* up = log.add_servers();
+  up->set_address("10.0.0.1:2379");
+  up->set_up(true);
+  up->set_asked(true);
+  up->set_version("3.5.9");
+  up->set_database_bytes(20'480);
+  v1::LogServer* down = log.add_servers();
+  down->set_address("10.0.0.2:2379");
+  down->set_problem("Connection refused");
+  Ran text = Ctl({"status"});
+  EXPECT_EQ(text.exit_code, kExitOk) << text.err;
+  ExpectGolden("status_etcd.txt", text.out);
+  ExpectGolden("status_etcd.json", Ctl({"status", "--json"}).out);
+
+  log.set_no_space(true);
+  log.set_lease_left_ms(0);
+  log.set_trouble("etcd has no space");
+  text = Ctl({"status"});
+  EXPECT_EQ(text.exit_code, kExitNeedsOperator);
+  EXPECT_THAT(text.out, AllOf(HasSubstr("no lease"), HasSubstr("the log: etcd has no space"),
+                              HasSubstr("etcdctl alarm disarm")));
+}
+
 TEST_F(CtlTest, ListWalksThePagesInOrder) {
   Ran text = Ctl({"list"});
   EXPECT_EQ(text.exit_code, kExitOk) << text.err;

@@ -18,7 +18,7 @@ namespace {
 std::map<std::string, std::set<std::string>> DocumentedSamples() {
   std::map<std::string, std::set<std::string>> samples;
   for (const char* program : {"assentd", "assent-agent"}) {
-    for (const auto& metric : test_support::DocumentedMetrics(program)) {
+    for (const auto& metric : test_support::DocumentedMetrics(program, ", on etcd")) {
       std::set<std::string> labels = metric.labels;
       if (metric.type != "histogram") {
         samples[metric.name].merge(labels);

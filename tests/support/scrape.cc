@@ -151,12 +151,16 @@ double Scrape::Sum(const std::string& sample, const Labels& labels) const {
   return sum;
 }
 
-std::vector<DocumentedMetric> DocumentedMetrics(const std::string& program) {
+std::vector<DocumentedMetric> DocumentedMetrics(const std::string& program,
+                                                const std::string& where) {
   std::ifstream file(tests::SourceDir() + "/docs/metrics.md");
   std::vector<DocumentedMetric> metrics;
   bool here = false;
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("## ")) here = line == "## `" + program + "`";
+    if (line.starts_with("## ")) {
+      const std::string heading = "## `" + program + "`";
+      here = line == heading || line == heading + where;
+    }
     if (!here || !line.starts_with("| `")) continue;
     std::vector<std::string> cells;
     std::istringstream columns(line.substr(1));
@@ -178,10 +182,11 @@ std::vector<DocumentedMetric> DocumentedMetrics(const std::string& program) {
   return metrics;
 }
 
-std::vector<std::string> DifferencesFromDocs(const Scrape& scrape, const std::string& program) {
+std::vector<std::string> DifferencesFromDocs(const Scrape& scrape, const std::string& program,
+                                             const std::string& where) {
   std::vector<std::string> differences;
   std::set<std::string> documented;
-  for (const DocumentedMetric& metric : DocumentedMetrics(program)) {
+  for (const DocumentedMetric& metric : DocumentedMetrics(program, where)) {
     const std::string name = metric.name + " of " + program;
     auto differ = [&](const std::string& what) { differences.push_back(name + ": " + what); };
     if (!documented.insert(metric.name).second) differ("documented twice");

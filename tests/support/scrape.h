@@ -68,9 +68,12 @@ struct DocumentedMetric {
   std::string meaning;
   std::string remedy;  // "When it moves".
 };
-// The table under the heading "## `program`".
-std::vector<DocumentedMetric> DocumentedMetrics(const std::string& program);
+// The table under the heading "## `program`", and under that with `where` behind, such as
+// ", on etcd".
+std::vector<DocumentedMetric> DocumentedMetrics(const std::string& program,
+                                                const std::string& where = "");
 // What docs/metrics.md and the page say differently, a sentence each.
-std::vector<std::string> DifferencesFromDocs(const Scrape& scrape, const std::string& program);
+std::vector<std::string> DifferencesFromDocs(const Scrape& scrape, const std::string& program,
+                                             const std::string& where = "");
 
 }  // namespace assent::test_support

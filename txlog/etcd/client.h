@@ -39,6 +39,7 @@ class Client {
 
   // Where requests go now, for people.
   std::string endpoint() const;
+  const Endpoints& endpoints() const { return *endpoints_; }
 
  private:
   struct Call;

@@ -1,6 +1,7 @@
 #include "txlog/etcd/etcd_log.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <thread>
 #include <unordered_map>
@@ -24,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kInboxBound = 1 << 16;
 constexpr std::chrono::milliseconds kTick{25};
 constexpr std::chrono::milliseconds kLeaseMin{2000};
+constexpr std::chrono::milliseconds kHealthEvery{3000};
 constexpr int kTriesInALease = 4;
 // How often the queue is looked into before what came goes to etcd: this thread wakes up at the
 // first entry that an owner proposes, while the others are still being posted.
@@ -67,12 +69,14 @@ class EtcdLog::Impl {
   void Start(std::unique_ptr<etcd::Endpoints> endpoints) {
     client_ = std::make_unique<etcd::Client>(
         std::move(endpoints), [this](etcd::Event event) { inbox_.Post(std::move(event)); });
+    health_ = std::make_unique<etcd::HealthWatch>(client_->endpoints(), kHealthEvery);
     thread_ = std::thread([this] { Run(); });
   }
 
   ~Impl() {
     inbox_.Close();
     if (thread_.joinable()) thread_.join();
+    health_.reset();
     // Nothing is written any more: the lead may go.
     client_.reset();
     if (lease_ != 0) {
@@ -91,9 +95,15 @@ class EtcdLog::Impl {
   }
   const etcd::Identity& identity() const { return identity_; }
   uint64_t id() const { return id_; }
-  std::string trouble() const EXCLUDES(mutex_) {
+  EtcdHealth health() const EXCLUDES(mutex_) {
+    EtcdHealth health{.endpoint = client_->endpoint(), .servers = health_->servers()};
+    const MonotonicTime until(Duration(lease_until_.load()));
+    health.lease_left =
+        std::max(std::chrono::milliseconds(0),
+                 std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()));
     MutexLock lock(mutex_);
-    return trouble_;
+    health.trouble = trouble_;
+    return health;
   }
 
  private:
@@ -133,6 +143,7 @@ class EtcdLog::Impl {
         Step(etcd::Tick{});
         next_tick = Clock::now() + kTick;
       }
+      lease_until_ = member_.lease_until().value_or(MonotonicTime()).time_since_epoch().count();
     }
   }
 
@@ -294,6 +305,7 @@ class EtcdLog::Impl {
   mutable Mutex mutex_;
   std::vector<ProposalAsked> behind_next_ GUARDED_BY(mutex_);
   std::string trouble_ GUARDED_BY(mutex_);
+  std::atomic<Duration::rep> lease_until_{0};  // 0: there is none.
 
   // The log thread's.
   etcd::Member member_;
@@ -310,8 +322,14 @@ class EtcdLog::Impl {
   Duration took_{};  // Of the request whose answer is being handled.
 
   std::unique_ptr<etcd::Client> client_;
+  std::unique_ptr<etcd::HealthWatch> health_;
   std::thread thread_;
 };
+
+bool EtcdHealth::no_space() const {
+  return std::any_of(servers.begin(), servers.end(),
+                     [](const etcd::ServerHealth& one) { return one.no_space; });
+}
 
 uint64_t DrawProcessId() { return (SystemRandom64() >> 11) | 1; }
 
@@ -352,7 +370,7 @@ Result<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdLogOptions options, Listener&
 
 const etcd::Identity& EtcdLog::identity() const { return impl_->identity(); }
 uint64_t EtcdLog::id() const { return impl_->id(); }
-std::string EtcdLog::trouble() const { return impl_->trouble(); }
+EtcdHealth EtcdLog::health() const { return impl_->health(); }
 
 void EtcdLog::Propose(std::string record, Term term, std::function<void(Fate)> done) {
   impl_->Post(ProposalAsked{std::move(record), term, std::move(done)});

@@ -7,12 +7,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "txlog/decision_log.h"
 #include "txlog/etcd/core/layout.h"
 #include "txlog/etcd/core/options.h"
 #include "txlog/etcd/endpoints.h"
+#include "txlog/etcd/health.h"
 #include "txlog/log_observer.h"
 
 namespace assent::txlog {
@@ -45,6 +47,18 @@ struct EtcdLogOptions {
   std::function<void(const Status&)> on_death;
 };
 
+// How the log and its etcd are, for people and monitors.
+struct EtcdHealth {
+  std::string trouble;   // What keeps this process from its work; empty if nothing does.
+  std::string endpoint;  // Whom it asks now.
+  // How much longer this process may lead, or stand for it, if etcd is not heard again.
+  std::chrono::milliseconds lease_left{0};
+  std::vector<etcd::ServerHealth> servers;  // Those of the options that were asked yet.
+
+  // etcd's alarm: it takes no write, whoever asks.
+  bool no_space() const;
+};
+
 // Fit for EtcdLogOptions::id; exact also where numbers are doubles.
 uint64_t DrawProcessId();
 
@@ -65,8 +79,8 @@ class EtcdLog final : public DecisionLog {
 
   const etcd::Identity& identity() const;
   uint64_t id() const;
-  // What keeps it from its work, for people; empty if nothing does.
-  std::string trouble() const;
+  // As of now; of etcd's members as of the last few seconds.
+  EtcdHealth health() const;
 
   void Propose(std::string record, Term term, std::function<void(Fate)> done) override;
   void ProposeWithNext(std::string record, Term term, std::function<void(Fate)> done) override;

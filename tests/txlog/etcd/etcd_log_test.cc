@@ -233,12 +233,14 @@ TEST_F(EtcdLogTest, StepsDownWithoutEtcdAndLeadsAgainWithIt) {
   ASSERT_TRUE(WaitReady(*process));
   const Term term = process->listener.seen().term;
   EXPECT_EQ(Propose(*process, "before"), Fate::kDurable);
+  EXPECT_GT(process->log->health().lease_left, milliseconds(0));
   servers_->Signal(0, SIGSTOP);
   std::promise<Fate> fate;
   process->log->Propose("during", term, [&](Fate f) { fate.set_value(f); });
   ASSERT_TRUE(process->listener.Wait([](const auto& seen) { return !seen.leads; }));
   EXPECT_EQ(fate.get_future().get(), Fate::kInDoubt);
-  EXPECT_NE(process->log->trouble(), "");
+  EXPECT_NE(process->log->health().trouble, "");
+  EXPECT_EQ(process->log->health().lease_left, milliseconds(0));
   std::promise<Status> read;
   process->log->ReadBarrier([&](Status s) { read.set_value(std::move(s)); });
   EXPECT_EQ(read.get_future().get().code(), Code::kUnavailable);
@@ -249,7 +251,7 @@ TEST_F(EtcdLogTest, StepsDownWithoutEtcdAndLeadsAgainWithIt) {
   // It may have been written: etcd got it before it stopped, or when it went on.
   const auto records = process->listener.seen().Records();
   EXPECT_LE(std::count(records.begin(), records.end(), "during"), 1);
-  EXPECT_EQ(process->log->trouble(), "");
+  EXPECT_EQ(process->log->health().trouble, "");
 }
 
 TEST_F(EtcdLogTest, GoesOnWithARestartedEtcd) {
@@ -319,9 +321,10 @@ TEST_F(EtcdLogTest, RefusesWhenEtcdHasNoSpaceAndLosesNothing) {
   }
   ASSERT_TRUE(full);
   EXPECT_TRUE(WaitUntil(kPatience, [&] {
-    return process->log->trouble().find("NOSPACE") != std::string::npos;
-  })) << process->log->trouble();
+    return process->log->health().trouble.find("NOSPACE") != std::string::npos;
+  })) << process->log->health().trouble;
   EXPECT_FALSE(process->ready());
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return process->log->health().no_space(); }));
   // Another one can still read.
   auto standby = Open();
   ASSERT_TRUE(standby->listener.Wait(
@@ -334,6 +337,7 @@ TEST_F(EtcdLogTest, RefusesWhenEtcdHasNoSpaceAndLosesNothing) {
   ASSERT_TRUE(servers_->Start(0).ok());
   EXPECT_TRUE(WaitUntil(kPatience, [&] { return servers_->Ctl({"alarm", "disarm"}).ok(); }));
   EXPECT_TRUE(ProposeUntilDurable(*process, "after"));
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return !process->log->health().no_space(); }));
   std::vector<std::string> records = process->listener.seen().Records();
   ASSERT_GE(records.size(), durable.size());
   records.resize(durable.size());

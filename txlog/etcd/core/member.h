@@ -45,6 +45,10 @@ class Member {
   Phase phase() const { return phase_; }
   Term term() const { return term_; }  // The highest known here.
   Index applied_index() const { return applied_.index; }
+  // Until when it may lead by its own clock, if etcd is not heard again; nothing: it has no lease.
+  std::optional<MonotonicTime> lease_until() const {
+    return lease_ != 0 ? std::optional(lease_until_) : std::nullopt;
+  }
   // Proposals that are taken and have no fate yet.
   size_t open_proposals() const;
 
