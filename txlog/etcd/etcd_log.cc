@@ -356,11 +356,14 @@ Result<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdLogOptions options, Listener&
   }
   if (identity->cluster != options.cluster) {
     return FailedPrecondition("the group below " + options.prefix + " in etcd is of cluster " +
-                              identity->cluster + ", not of " + options.cluster);
+                              identity->cluster + ", not of " + options.cluster +
+                              ": give the etcd_prefix of " + options.cluster +
+                              ", or correct cluster");
   }
   if (!options.cluster_uuid.empty() && identity->cluster_uuid != options.cluster_uuid) {
     return FailedPrecondition("the group below " + options.prefix + " in etcd is of the cluster " +
-                              identity->cluster_uuid + ", not of " + options.cluster_uuid);
+                              identity->cluster_uuid + ", not of " + options.cluster_uuid +
+                              ": give that one's etcd_prefix, or correct cluster_uuid");
   }
   const uint64_t id = options.id != 0 ? options.id : DrawProcessId();
   auto impl = std::make_unique<Impl>(std::move(options), std::move(*identity), id, listener);

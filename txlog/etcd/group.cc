@@ -166,10 +166,14 @@ Result<Identity> ReadIdentity(Endpoints& endpoints, const std::string& prefix) {
   auto done = Ask(endpoints, {.then = {Range{layout.identity()}}});
   if (!done.ok()) return done.status();
   if (done->ranges.empty() || done->ranges[0].empty()) {
-    return NotFound("there is no group below " + prefix + " in etcd: bootstrap it first");
+    return NotFound("there is no group below " + prefix +
+                    " in etcd: bootstrap it first, or correct etcd_prefix");
   }
   std::optional<Identity> identity = ParseIdentity(done->ranges[0][0].value);
-  if (!identity) return DataLoss(layout.identity() + " in etcd is no identity");
+  if (!identity)
+    return DataLoss(layout.identity() + " in etcd is no identity but '" +
+                    done->ranges[0][0].value.substr(0, 100) +
+                    "': something else writes there; give another etcd_prefix");
   return *identity;
 }
 

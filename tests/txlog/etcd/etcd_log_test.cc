@@ -104,10 +104,13 @@ TEST_F(EtcdLogTest, WantsAGroupThatIsItsOwn) {
   options.cluster = "shop";
   s = EtcdLog::Open(options, listener).status();
   EXPECT_EQ(s.code(), Code::kFailedPrecondition);
-  EXPECT_THAT(s.message(), HasSubstr("is of cluster bank, not of shop"));
+  EXPECT_THAT(s.message(), HasSubstr("is of cluster bank, not of shop: give the etcd_prefix"));
   options = Options();
   options.cluster_uuid = "another-uuid";
-  EXPECT_EQ(EtcdLog::Open(options, listener).status().code(), Code::kFailedPrecondition);
+  s = EtcdLog::Open(options, listener).status();
+  EXPECT_EQ(s.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(s.message(), HasSubstr("is of the cluster " + kIdentity.cluster_uuid +
+                                     ", not of another-uuid: give that one's etcd_prefix"));
   for (const char* prefix : {"", "/a", "a/", "a b"}) {
     options = Options();
     options.prefix = prefix;
@@ -161,6 +164,17 @@ TEST_F(EtcdLogTest, WhatIsLeftOfAGroupIsNotBuiltUpon) {
   }
   ASSERT_TRUE(servers_->Ctl({"del", "--prefix", std::string(kPrefix) + "/"}).ok());
   Bootstrap();
+}
+
+TEST_F(EtcdLogTest, WhatSomebodyElseWroteIsNoGroup) {
+  Up();
+  if (servers_ == nullptr) return;
+  ASSERT_TRUE(servers_->Ctl({"put", std::string(kPrefix) + "/group/identity", "hello"}).ok());
+  ContractListener listener;
+  const Status s = EtcdLog::Open(Options(), listener).status();
+  EXPECT_EQ(s.code(), Code::kDataLoss);
+  EXPECT_THAT(s.message(),
+              HasSubstr("assent/bank/group/identity in etcd is no identity but 'hello'"));
 }
 
 TEST_F(EtcdLogTest, NobodyAnswers) {
