@@ -130,6 +130,7 @@ void Member::On(LeaseAnswered& event) {
   lease_request_ = 0;
   switch (event.what) {
     case LeaseAnswered::What::kHeld:
+      if (phase_ == Phase::kFollowing && !LeaseHolds()) Tell({});
       lease_ = event.lease;
       lease_until_ = std::max(lease_until_, lease_asked_ + event.ttl - options_.lease_margin);
       lease_retry_ = {lease_asked_ + event.ttl / 3, {}};
@@ -161,6 +162,7 @@ void Member::KnowLeader(std::optional<Leader> leader) {
     hold_off_until_ = {};
     campaign_retry_ = {};  // When this one goes, it is worth trying at once.
     campaigns_behind_ = 0;
+    Tell({});  // What kept us from the lead is over.
     Do(LeaderKnown{leader_->value.term, leader_->value.owner, leader_->value.address});
   } else {
     Do(LeaderKnown{term_, 0, {}});
