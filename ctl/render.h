@@ -19,6 +19,12 @@ std::string Name(v1::BranchState state);
 std::string Name(v1::AbortCause cause);
 std::string Name(v1::BranchCause cause);
 
+// It waits to lead, keeps nothing, and so has no place where others reach it: how far it is, nobody
+// but itself knows.
+inline bool IsStandby(const v1::Member& member) {
+  return !member.leader() && member.peer_address().empty();
+}
+
 std::string StatusText(const v1::GetStatusReply& status, const std::string& endpoint);
 std::string ListText(const v1::ListReply& list);
 std::string TransactionText(const v1::Transaction& transaction);

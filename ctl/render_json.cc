@@ -138,7 +138,8 @@ std::string MembersJson(const v1::ListMembersReply& members) {
                 {"address", member.address()},
                 {"voter", member.voter()},
                 {"leader", member.leader()}};
-    row["match_index"] = by_leader ? Json(member.match_index()) : Json(nullptr);
+    row["match_index"] =
+        by_leader && !IsStandby(member) ? Json(member.match_index()) : Json(nullptr);
     row["reachable"] = by_leader ? Json(member.reachable()) : Json(nullptr);
     rows.push_back(std::move(row));
   }

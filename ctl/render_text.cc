@@ -237,10 +237,13 @@ std::string MembersText(const v1::ListMembersReply& members) {
   const bool by_leader = members.node() == members.leader();
   std::vector<Cells> rows = {{"ID", "ROLE", "STATE", "MATCH", "PEER ADDRESS", "ADDRESS"}};
   for (const v1::Member& member : members.members()) {
+    const bool standby = IsStandby(member);
     rows.push_back({std::to_string(member.id()),
-                    member.leader() ? "leader" : (member.voter() ? "voter" : "learner"),
+                    member.leader() ? "leader"
+                    : standby       ? "standby"
+                                    : (member.voter() ? "voter" : "learner"),
                     by_leader ? (member.reachable() ? "up" : "silent") : "-",
-                    by_leader ? std::to_string(member.match_index()) : "-",
+                    by_leader && !standby ? std::to_string(member.match_index()) : "-",
                     OrDash(member.peer_address()), OrDash(member.address())});
   }
   std::string text = Table(rows);

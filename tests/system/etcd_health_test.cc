@@ -16,6 +16,7 @@ using std::chrono::seconds;
 using test_support::Scrape;
 using test_support::WaitUntil;
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -84,6 +85,30 @@ TEST_F(EtcdHealthTest, AMemberThatIsDownIsShown) {
   }
   ASSERT_TRUE(House().etcd()->Start(down).ok());
   EXPECT_TRUE(AllShow("assent_etcd_server_up", 3));
+}
+
+TEST_F(EtcdHealthTest, WhoLeadsAndWhoStandsByIsListed) {
+  AssentdProcess* leader = Leader();
+  ASSERT_NE(leader, nullptr);
+  AssentdProcess* standby = Others(leader).at(0);
+  const auto listed = [](const std::string& role) {
+    std::vector<std::string> addresses;
+    const json members = json::parse(Ctl({"member", "list", "--json"}).output, nullptr, false);
+    if (!members.is_object()) return addresses;
+    for (const json& one : members["members"]) {
+      if (one["leader"] == (role == "leader")) addresses.push_back(one["address"]);
+      EXPECT_EQ(one["match_index"].is_null(), one["leader"] != true) << one;
+    }
+    return addresses;
+  };
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return listed("standby").size() == 1; }));
+  EXPECT_THAT(listed("leader"), ElementsAre(leader->endpoint()));
+  EXPECT_THAT(listed("standby"), ElementsAre(standby->endpoint()));
+  EXPECT_THAT(Ctl({"member", "list"}).output, AllOf(HasSubstr("leader"), HasSubstr("standby")));
+  standby->Kill9();
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return listed("standby").empty(); }))
+      << "its lease has ended";
+  ASSERT_TRUE(standby->Start().ok());
 }
 
 TEST_F(EtcdHealthTest, ThePageIsWhatTheDocumentSays) {

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "txlog/etcd/client.h"
 #include "txlog/etcd/core/member.h"
+#include "txlog/etcd/core/presence.h"
 #include "txlog/etcd/group.h"
 
 namespace assent::txlog {
@@ -64,7 +65,9 @@ class EtcdLog::Impl {
         identity_(std::move(identity)),
         id_(id),
         listener_(listener),
-        member_(CoreOptions(options_, id)) {}
+        member_(CoreOptions(options_, id)),
+        presence_(options_.prefix, {id, options_.address},
+                  [this](const etcd::SendTxn& request) { client_->Send(request); }) {}
 
   void Start(std::unique_ptr<etcd::Endpoints> endpoints) {
     client_ = std::make_unique<etcd::Client>(
@@ -86,6 +89,7 @@ class EtcdLog::Impl {
     for (ProposalAsked& one : TakeBehindNext()) one.done(Fate::kInDoubt);
     for (auto& [id, done] : barriers_) done(Unavailable("the log has stopped"));
     for (auto& [id, done] : transfers_) done(Unavailable("the log has stopped"));
+    presence_.Stop();
   }
 
   void Post(Input input) { inbox_.Post(std::move(input)); }
@@ -141,6 +145,7 @@ class EtcdLog::Impl {
       ProposeGathered();
       if (Clock::now() >= next_tick) {
         Step(etcd::Tick{});
+        presence_.Tick(Clock::now(), lease_);
         next_tick = Clock::now() + kTick;
       }
       lease_until_ = member_.lease_until().value_or(MonotonicTime()).time_since_epoch().count();
@@ -166,18 +171,14 @@ class EtcdLog::Impl {
     Step(etcd::Resign{next_id_++});
   }
   void On(MembersAsked& input) {
-    GroupProgress progress{.group = group_,
-                           .last_index = member_.applied_index(),
-                           .commit_index = member_.applied_index()};
-    for (const Member& member : group_.members) {
-      const bool self = member.id == id_;
-      progress.members.push_back({member, self ? member_.applied_index() : 0, true});
-    }
-    input.done(std::move(progress));
+    presence_.List([this, done = std::move(input.done)](auto processes) {
+      done(Progress(processes.value_or(std::vector<etcd::PresenceValue>())));
+    });
   }
   void On(etcd::Event& event) {
     took_ = {};
-    if (const auto* answer = std::get_if<etcd::TxnAnswered>(&event)) {
+    if (auto* answer = std::get_if<etcd::TxnAnswered>(&event)) {
+      if (presence_.TakeAnswer(*answer)) return;
       if (auto sent = sent_at_.extract(answer->request); !sent.empty()) {
         took_ = Clock::now() - sent.mapped();
       }
@@ -287,6 +288,26 @@ class EtcdLog::Impl {
     }
   }
 
+  // The group and whoever else is there; how far others are, nobody here knows.
+  GroupProgress Progress(const std::vector<etcd::PresenceValue>& processes) const {
+    GroupProgress progress{.group = group_,
+                           .last_index = member_.applied_index(),
+                           .commit_index = member_.applied_index()};
+    for (const etcd::PresenceValue& process : processes) {
+      const auto& known = progress.group.members;
+      const bool listed = std::any_of(known.begin(), known.end(),
+                                      [&](const Member& one) { return one.id == process.id; });
+      if (!listed) {
+        progress.group.members.push_back({.id = process.id, .address = process.address});
+      }
+    }
+    for (const Member& member : progress.group.members) {
+      const bool self = member.id == id_;
+      progress.members.push_back({member, self ? member_.applied_index() : 0, true});
+    }
+    return progress;
+  }
+
   void TellGroup(const etcd::LeaderKnown& known) {
     group_.term = known.term;
     group_.leader = known.owner;
@@ -309,6 +330,7 @@ class EtcdLog::Impl {
 
   // The log thread's.
   etcd::Member member_;
+  etcd::Presence presence_;
   bool dead_ = false;
   bool leads_ = false;
   etcd::LeaseId lease_ = 0;

@@ -91,7 +91,9 @@ class EtcdLog final : public DecisionLog {
   void ChangeMembership(MembershipChange change, std::function<void(Status)> done) override;
   // To whoever is first; NOT_FOUND if `to` is not 0. OK: this process no longer leads.
   void TransferLeadership(uint64_t to, std::function<void(Status)> done) override;
-  // This process and, if it is another, the leader: nobody knows of the others.
+  // This process, the leader, and whoever else holds a lease in etcd: processes that have died are
+  // listed until theirs ends. If etcd does not answer, the first two. Only of this process is known
+  // how far it is.
   void ListMembers(std::function<void(GroupProgress)> done) override;
 
  private:

@@ -299,6 +299,33 @@ TEST_F(EtcdLogTest, AStandbyTakesOverWhenTheLeadersKeyGoes) {
   EXPECT_THAT(leader->listener.seen().Records(), ElementsAre("first", "a", "b"));
 }
 
+TEST_F(EtcdLogTest, WhoStandsByIsListed) {
+  Up();
+  if (servers_ == nullptr) return;
+  Bootstrap();
+  auto leader = Open();
+  ASSERT_TRUE(WaitReady(*leader));
+  auto standby = Open();
+  const auto listed = [](Process& process) {
+    std::promise<GroupProgress> members;
+    process.log->ListMembers([&](GroupProgress p) { members.set_value(std::move(p)); });
+    std::vector<uint64_t> ids;
+    for (const MemberProgress& one : members.get_future().get().members) {
+      ids.push_back(one.member.id);
+    }
+    return ids;
+  };
+  const auto both = testing::UnorderedElementsAre(leader->log->id(), standby->log->id());
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return listed(*leader).size() == 2; }));
+  EXPECT_THAT(listed(*leader), both);
+  EXPECT_THAT(listed(*standby), both);
+  standby.reset();  // Gives its lease up.
+  EXPECT_THAT(listed(*leader), ElementsAre(leader->log->id()));
+  // Nobody to ask: it answers all the same.
+  servers_->Kill9(0);
+  EXPECT_THAT(listed(*leader), ElementsAre(leader->log->id()));
+}
+
 TEST_F(EtcdLogTest, LeadsAgainWhenItsLeaseWasRevoked) {
   Up();
   if (servers_ == nullptr) return;

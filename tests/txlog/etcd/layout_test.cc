@@ -53,6 +53,8 @@ TEST(Values, ComeBack) {
   const SnapshotValue snapshot{"2-10", 16, 2, 9, 3, 123456789012, 0xffffffff};
   EXPECT_EQ(ParseSnapshot(Text(snapshot)), snapshot);
   EXPECT_EQ(ParseTerm(TermText(12)), Term{12});
+  const PresenceValue presence{~uint64_t{0}, "10.0.0.1:7400"};
+  EXPECT_EQ(ParsePresence(Text(presence)), presence);
 }
 
 TEST(Values, NothingElseIsTakenForThem) {

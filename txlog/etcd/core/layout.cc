@@ -59,6 +59,8 @@ Layout::Layout(std::string_view prefix)
     : group_begin_(std::string(prefix) + "/group/"),
       group_end_(EndOf(group_begin_)),
       snapshots_begin_(std::string(prefix) + "/snapshots/"),
+      presence_begin_(std::string(prefix) + "/processes/"),
+      presence_end_(EndOf(presence_begin_)),
       identity_(group_begin_ + "identity"),
       term_(group_begin_ + "term"),
       leader_(group_begin_ + "leader"),
@@ -71,6 +73,8 @@ std::string Layout::Log(Slot slot) const { return log_ + Hex(slot); }
 std::string Layout::Chunk(std::string_view name, uint64_t number) const {
   return snapshots_begin_ + std::string(name) + "/" + Hex(number);
 }
+
+std::string Layout::Presence(uint64_t id) const { return presence_begin_ + Hex(id); }
 
 std::optional<Slot> Layout::SlotOf(std::string_view key) const {
   if (key.substr(0, log_.size()) != log_) return std::nullopt;
@@ -90,6 +94,10 @@ std::string Text(const SnapshotValue& value) {
     text += " " + std::to_string(number);
   }
   return text;
+}
+
+std::string Text(const PresenceValue& value) {
+  return std::to_string(value.id) + " " + value.address;
 }
 
 std::string TermText(Term term) { return std::to_string(term); }
@@ -126,6 +134,13 @@ std::optional<SnapshotValue> ParseSnapshot(std::string_view text) {
                        numbers[3],
                        numbers[4],
                        static_cast<uint32_t>(numbers[5])};
+}
+
+std::optional<PresenceValue> ParsePresence(std::string_view text) {
+  const std::vector<std::string_view> words = Words(text);
+  const auto id = ParseNumber(words[0]);
+  if (words.size() != 2 || !id) return std::nullopt;
+  return PresenceValue{*id, std::string(words[1])};
 }
 
 std::optional<Term> ParseTerm(std::string_view text) { return ParseNumber(text); }

@@ -6,6 +6,7 @@
 //   PREFIX/group/snapshot        which snapshot is in force
 //   PREFIX/group/log/SLOT        a batch of entries; slots rise by 1
 //   PREFIX/snapshots/NAME/CHUNK  pieces of a snapshot; apart, since nobody watches them
+//   PREFIX/processes/ID          a process that is there; tied to its lease, and for people alone
 //
 // Numbers in keys are 16 digits of base 16, so that their order is that of the numbers. Small
 // values are words, for people with etcdctl.
@@ -39,12 +40,16 @@ class Layout {
   const std::string& group_begin() const { return group_begin_; }
   const std::string& group_end() const { return group_end_; }
   const std::string& snapshots_begin() const { return snapshots_begin_; }
+  // Of core/presence.h.
+  std::string Presence(uint64_t id) const;
+  const std::string& presence_begin() const { return presence_begin_; }
+  const std::string& presence_end() const { return presence_end_; }
 
   // Nothing if `key` is no key of the log.
   std::optional<Slot> SlotOf(std::string_view key) const;
 
  private:
-  std::string group_begin_, group_end_, snapshots_begin_;
+  std::string group_begin_, group_end_, snapshots_begin_, presence_begin_, presence_end_;
   std::string identity_, term_, leader_, snapshot_, log_, log_end_;
 };
 
@@ -77,14 +82,24 @@ struct SnapshotValue {
   bool operator==(const SnapshotValue&) const = default;
 };
 
+// A process that is there.
+struct PresenceValue {
+  uint64_t id = 0;
+  std::string address;
+
+  bool operator==(const PresenceValue&) const = default;
+};
+
 std::string Text(const Identity& value);
 std::string Text(const LeaderValue& value);
 std::string Text(const SnapshotValue& value);
+std::string Text(const PresenceValue& value);
 std::string TermText(Term term);
 // Nothing: not what Text makes.
 std::optional<Identity> ParseIdentity(std::string_view text);
 std::optional<LeaderValue> ParseLeader(std::string_view text);
 std::optional<SnapshotValue> ParseSnapshot(std::string_view text);
+std::optional<PresenceValue> ParsePresence(std::string_view text);
 std::optional<Term> ParseTerm(std::string_view text);
 
 // Of the snapshot that a leader of `term` makes at `index`; no two are the same.
