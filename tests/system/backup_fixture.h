@@ -36,10 +36,11 @@ class BackupTest : public GroupTest {
 
   // "Back up": saves and checks BackupFile().
   static void SaveBackup();
-  // All coordinators die, and their directories are set aside as DIR.old.
+  // All coordinators die, and their directories are set aside as DIR.old; on etcd, their log is
+  // deleted.
   static void LoseTheGroup();
-  // "Restore", up to a first node that leads.
-  static void Restore();
+  // "Restore", up to a first node that leads. `refusal`: of a second attempt.
+  static void Restore(const std::string& refusal = "start that node without");
   // Starts both agents anew.
   static void StartAgents(const test_support::Environment& env = {});
   static void KillAgents();

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/support/connect.h"
+#include "tests/support/doors_under_test.h"
 #include "tests/system/backup_fixture.h"
 
 namespace assent::system_tests {
@@ -101,9 +102,21 @@ class GroupBackupUnderLoad : public BackupTest {
     const bool changed = InPostgres().contains(gtrid) || InMariadb().contains(gtrid);
     EndByHand(gtrid, changed ? "commit" : "rollback");
   }
+
+  void LoseAndRestoreUnderLoad(const std::string& refusal);
 };
 
-TEST_F(GroupBackupUnderLoad, EveryTransactionEndsAlikeInBothDatabases) {
+class GroupBackupUnderLoadOnEtcd : public GroupBackupUnderLoad {
+ protected:
+  static void SetUpTestSuite() {
+    if (auto etcd = test_support::EtcdServers::Create(); etcd.status().code() == Code::kNotFound) {
+      GTEST_SKIP() << etcd.status().message();
+    }
+    StartHouse({.coordinators = 2, .etcd_servers = 1, .tls = test_support::TlsUnderTest()});
+  }
+};
+
+void GroupBackupUnderLoad::LoseAndRestoreUnderLoad(const std::string& refusal) {
   Workers workers(4);
   auto wait_for = [&](size_t count) {
     return WaitUntil(seconds(60), [&] { return workers.Committed().size() >= count; });
@@ -114,7 +127,7 @@ TEST_F(GroupBackupUnderLoad, EveryTransactionEndsAlikeInBothDatabases) {
   ASSERT_TRUE(wait_for(workers.Committed().size() + 50)) << "the backup is in their way";
   LoseTheGroup();
   workers.Stop();
-  Restore();
+  Restore(refusal);
   Repin();
   // Each prepared branch is committed, or listed as a hazard.
   EXPECT_TRUE(WaitUntil(seconds(60), [] {
@@ -138,6 +151,14 @@ TEST_F(GroupBackupUnderLoad, EveryTransactionEndsAlikeInBothDatabases) {
   for (const std::string& gtrid : before) EXPECT_TRUE(rows.contains(gtrid)) << gtrid;
   auto fresh = TheProbe().CommitOne(seconds(20));
   EXPECT_TRUE(fresh.ok()) << fresh.status().ToString();
+}
+
+TEST_F(GroupBackupUnderLoad, EveryTransactionEndsAlikeInBothDatabases) {
+  LoseAndRestoreUnderLoad("start that node without");
+}
+
+TEST_F(GroupBackupUnderLoadOnEtcd, EveryTransactionEndsAlikeInBothDatabases) {
+  LoseAndRestoreUnderLoad("there is a group below assent/bank in etcd already");
 }
 
 }  // namespace
