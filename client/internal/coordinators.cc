@@ -5,7 +5,8 @@
 namespace assent::client::internal {
 namespace {
 
-// A wrong or hostile hint must not make the list grow without end.
+// Hints must not make the list grow without end, be it that they are wrong, or that coordinators
+// come and go at ever new addresses while this process lives.
 constexpr size_t kNodesMax = 16;
 
 }  // namespace
@@ -36,11 +37,12 @@ Coordinators::Coordinators(ClientOptions options,
     : options_(std::move(options)), credentials_(std::move(credentials)) {
   MutexLock lock(mutex_);
   for (const std::string& endpoint : options_.endpoints) Find(endpoint);
+  configured_ = nodes_.size();
 }
 
-Coordinators::Node* Coordinators::Current() {
+std::shared_ptr<const Coordinators::Node> Coordinators::Current() {
   MutexLock lock(mutex_);
-  return nodes_[current_].get();
+  return nodes_[current_];
 }
 
 size_t Coordinators::node_count() {
@@ -52,11 +54,17 @@ size_t Coordinators::Find(const std::string& endpoint) {
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i]->endpoint == endpoint) return i;
   }
-  if (nodes_.size() >= kNodesMax) return (current_ + 1) % nodes_.size();
-  nodes_.push_back(std::make_unique<Node>(
+  auto node = std::make_shared<const Node>(
       Node{endpoint,
-           v1::TransactionService::NewStub(MakeChannel(endpoint, options_.tls, credentials_))}));
-  return nodes_.size() - 1;
+           v1::TransactionService::NewStub(MakeChannel(endpoint, options_.tls, credentials_))});
+  if (nodes_.size() < kNodesMax) {
+    nodes_.push_back(std::move(node));
+    return nodes_.size() - 1;
+  }
+  if (configured_ == kNodesMax) return (current_ + 1) % nodes_.size();
+  const size_t place = configured_ + oldest_named_++ % (kNodesMax - configured_);
+  nodes_[place] = std::move(node);
+  return place;
 }
 
 void Coordinators::SendReports(const FinishedReports::Gids& gids) {

@@ -53,7 +53,7 @@ class Coordinators {
   };
 
   Coordinators(ClientOptions options, std::shared_ptr<grpc::ChannelCredentials> credentials);
-  Node* Current() EXCLUDES(mutex_);
+  std::shared_ptr<const Node> Current() EXCLUDES(mutex_);
   // Chooses another node after a failure of `node`; false if there is no other to try.
   bool MoveFrom(const Node* node, const Failure& failure) EXCLUDES(mutex_);
   size_t Find(const std::string& endpoint) REQUIRES(mutex_);
@@ -62,7 +62,10 @@ class Coordinators {
   const ClientOptions options_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;  // Shared with gRPC.
   Mutex mutex_;
-  std::vector<std::unique_ptr<Node>> nodes_ GUARDED_BY(mutex_);  // Only grows: nodes stay put.
+  // Those of the options, then leaders that others named; of those, the oldest makes room.
+  std::vector<std::shared_ptr<const Node>> nodes_ GUARDED_BY(mutex_);
+  size_t configured_ GUARDED_BY(mutex_) = 0;
+  size_t oldest_named_ GUARDED_BY(mutex_) = 0;
   size_t current_ GUARDED_BY(mutex_) = 0;
   // Last, since its thread makes calls until it is destroyed.
   FinishedReports reports_{[this](const FinishedReports::Gids& gids) { SendReports(gids); }};
@@ -78,7 +81,7 @@ Failure Coordinators::Call(const char* verb, Method<Request, Reply> method, cons
   Backoff backoff(kPauseMax);
   size_t hops = 0;
   for (size_t tries = 1;; ++tries) {
-    Node* node = Current();
+    const std::shared_ptr<const Node> node = Current();
     grpc::ClientContext context;
     milliseconds wait = std::min(options_.try_timeout, Left(patience.give_up_at));
     context.set_deadline(GrpcDeadline(std::max(wait, kTryMin)));
@@ -94,7 +97,7 @@ Failure Coordinators::Call(const char* verb, Method<Request, Reply> method, cons
     } else {
       failure = ToFailure(answer, doing);
       if (!patience.may_repeat(failure)) return failure;
-      moved = MoveFrom(node, failure);
+      moved = MoveFrom(node.get(), failure);
     }
     milliseconds left = Left(patience.give_up_at);
     if (tries >= patience.tries_max || left == milliseconds(0) || failure.retry_delay > left) {

@@ -218,6 +218,22 @@ TEST_F(CommitTest, ANodeThatNamesItselfIsPassedOver) {
   EXPECT_EQ(deposed.script.calls().size(), 1u);
 }
 
+// As where coordinators are pods, each at an address that was never there before.
+TEST_F(CommitTest, LeadersAtEverNewAddressesAreFound) {
+  FakeCoordinator follower;
+  FakeServer follower_server(&follower);
+  for (const char* verb : {"Begin", "Commit"}) follower.script.Always(verb, Step::kNotLeader);
+  Client client = Connect({follower_server.endpoint()});
+  for (int i = 0; i < 40; ++i) {
+    FakeCoordinator leader;
+    FakeServer server(&leader);
+    follower.script.leader = server.endpoint();
+    auto transaction = client.Begin();
+    ASSERT_TRUE(transaction.ok()) << "leader " << i << ": " << transaction.status().ToString();
+    EXPECT_TRUE(transaction->Commit().committed());
+  }
+}
+
 TEST_F(CommitTest, DeadNodeIsPassedOver) {
   FakeCoordinator dead;
   FakeServer dead_server(&dead);
