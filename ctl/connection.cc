@@ -243,6 +243,22 @@ Status Connection::TransferLeadership(uint64_t to, std::chrono::milliseconds dra
   return Call(&Admin::TransferLeadership, request, &reply, drain);
 }
 
+Result<bool> Connection::TransferIfLeading(uint64_t to, std::chrono::milliseconds drain) {
+  v1::TransferLeadershipRequest request;
+  request.set_to(to);
+  request.set_drain_ms(static_cast<uint64_t>(drain.count()));
+  v1::TransferLeadershipReply reply;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + options_.timeout + drain);
+  const Node& node = nodes_.front();
+  v1::ErrorDetail detail;
+  const Status status =
+      rpc::FromGrpc(node.admin->TransferLeadership(&context, request, &reply), &detail);
+  if (status.ok()) return true;
+  if (detail.reason() == v1::REASON_NOT_LEADER) return false;
+  return Explain(options_, node.endpoint, status, detail);
+}
+
 Status Connection::Backup(const std::function<Status(std::string_view)>& take) {
   Status taken;
   Status status = Try(

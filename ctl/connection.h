@@ -45,6 +45,9 @@ class Connection {
   Status PromoteMember(uint64_t id);
   Status RemoveMember(uint64_t id);
   Status TransferLeadership(uint64_t to, std::chrono::milliseconds drain);
+  // The same of the first endpoint's node alone; whoever else leads keeps the lead. False: that
+  // node does not lead.
+  Result<bool> TransferIfLeading(uint64_t to, std::chrono::milliseconds drain);
   // Hands the bytes of a backup's file to `take`, piece by piece; ends with its first error. Only
   // with OK were they all.
   Status Backup(const std::function<Status(std::string_view)>& take);

@@ -53,6 +53,9 @@ void DescribeMember(CLI::App& app, MemberArguments& arguments) {
                    "How long live transactions may take to end; the rest aborts")
       ->check(CLI::Range(uint64_t{1}, kDrainMsMax))
       ->capture_default_str();
+  transfer->add_flag("--if-leading", arguments.if_leading,
+                     "Ask the first endpoint alone, and do nothing if that node does not lead: "
+                     "for whoever is about to stop it");
 }
 
 int RunMember(const CLI::App& member, const MemberArguments& arguments, bool json,
@@ -74,6 +77,12 @@ int RunMember(const CLI::App& member, const MemberArguments& arguments, bool jso
   } else if (member.got_subcommand("remove")) {
     done = connection.RemoveMember(arguments.id);
     what = who + " is no member any more: stop it, and never use its id again";
+  } else if (arguments.if_leading) {
+    auto led =
+        connection.TransferIfLeading(arguments.id, std::chrono::milliseconds(arguments.drain_ms));
+    done = led.status();
+    what =
+        done.ok() && *led ? "the lead was handed over" : "it does not lead: nothing to hand over";
   } else {
     done =
         connection.TransferLeadership(arguments.id, std::chrono::milliseconds(arguments.drain_ms));

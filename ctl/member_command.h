@@ -18,6 +18,7 @@ struct MemberArguments {
   std::string peer_address;
   std::string address;
   uint64_t drain_ms = 10'000;
+  bool if_leading = false;
 };
 
 // Adds the subcommand `member`. `arguments` outlive `app`.

@@ -109,8 +109,9 @@ class MemberCommand : public testing::Test {
     std::string out;
     std::string err;
   };
-  Ran Ctl(std::vector<std::string> arguments) {
-    std::vector<const char*> argv = {"assentctl", "--endpoint", follower_.address.c_str()};
+  Ran Ctl(std::vector<std::string> arguments) { return CtlOn(follower_.address, arguments); }
+  Ran CtlOn(const std::string& endpoint, const std::vector<std::string>& arguments) {
+    std::vector<const char*> argv = {"assentctl", "--endpoint", endpoint.c_str()};
     for (const std::string& argument : arguments) argv.push_back(argument.c_str());
     std::ostringstream out, err;
     int exit_code = ctl::Run(static_cast<int>(argv.size()), argv.data(), out, err);
@@ -160,6 +161,22 @@ TEST_F(MemberCommand, ChangesGoToTheLeader) {
   }
   EXPECT_THAT(leader_.asked, ElementsAre("add 3 10.0.0.3:7401 10.0.0.3:7400", "promote 3",
                                          "remove 1", "transfer 0 10000", "transfer 1 50"));
+}
+
+// Before a node is stopped: whoever leads elsewhere must keep the lead.
+TEST_F(MemberCommand, TransferIfLeadingAsksNobodyElse) {
+  Ran ran = Ctl({"member", "transfer", "--if-leading"});
+  EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("does not lead"));
+  EXPECT_THAT(leader_.asked, ElementsAre());
+  ran = CtlOn(leader_.address, {"member", "transfer", "--if-leading"});
+  EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("was handed over"));
+  EXPECT_THAT(leader_.asked, ElementsAre("transfer 0 10000"));
+  leader_.Stop();
+  ran = CtlOn(leader_.address, {"member", "transfer", "--if-leading"});
+  EXPECT_EQ(ran.exit_code, kExitError);
+  EXPECT_THAT(ran.err, HasSubstr("can't be reached"));
 }
 
 TEST_F(MemberCommand, ARefusalIsPassedOn) {
