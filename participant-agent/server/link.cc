@@ -14,8 +14,8 @@ namespace {
 constexpr auto kDialAgainMin = std::chrono::milliseconds(50);
 constexpr auto kDialAgainRefused = std::chrono::seconds(5);
 
-std::shared_ptr<grpc::Channel> MakeChannel(
-    const std::string& target, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
+                                           const LinkSecurity& security) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
@@ -26,16 +26,16 @@ std::shared_ptr<grpc::Channel> MakeChannel(
   // A connection of its own: channels to the same place would otherwise share one.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  return grpc::CreateCustomChannel(target, credentials, arguments);
+  if (!security.server_name.empty()) arguments.SetSslTargetNameOverride(security.server_name);
+  return grpc::CreateCustomChannel(target, security.credentials, arguments);
 }
 
 }  // namespace
 
-Link::Link(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials,
-           EventInbox& driver)
+Link::Link(std::string target, const LinkSecurity& security, EventInbox& driver)
     : target_(std::move(target)),
       driver_(driver),
-      channel_(MakeChannel(target_, credentials)),
+      channel_(MakeChannel(target_, security)),
       stub_(v1::AgentLink::NewStub(channel_)),
       thread_([this] { Run(); }) {}
 

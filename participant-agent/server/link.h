@@ -21,12 +21,16 @@
 
 namespace assent::agent {
 
+struct LinkSecurity {
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  std::string server_name;  // What certificates must carry. Empty: the host that is dialled.
+};
+
 class Link {
  public:
   // Dials `target` ("host:port") once SetHello has been called, and again whenever the stream ends,
   // until destroyed.
-  Link(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials,
-       EventInbox& driver);
+  Link(std::string target, const LinkSecurity& security, EventInbox& driver);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;

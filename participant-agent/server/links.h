@@ -1,8 +1,6 @@
 // All links of an agent, for whoever makes, reads or ends them.
 #pragma once
 
-#include <grpcpp/security/credentials.h>
-
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,12 +15,12 @@ namespace assent::agent {
 class Links {
  public:
   // `driver` must outlive this object.
-  Links(std::shared_ptr<grpc::ChannelCredentials> credentials, EventInbox& driver)
-      : credentials_(std::move(credentials)), driver_(driver) {}
+  Links(LinkSecurity security, EventInbox& driver)
+      : security_(std::move(security)), driver_(driver) {}
 
   Link* Dial(const std::string& target) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    links_.push_back(std::make_unique<Link>(target, credentials_, driver_));
+    links_.push_back(std::make_unique<Link>(target, security_, driver_));
     return links_.back().get();
   }
 
@@ -35,7 +33,7 @@ class Links {
   }
 
  private:
-  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  const LinkSecurity security_;
   EventInbox& driver_;
   mutable Mutex mutex_;
   std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);

@@ -32,6 +32,9 @@ void AddOptions(OptionSet& set, Options* options) {
           "Address of /metrics and /healthz, HOST:PORT; empty or port 0: none. HTTPS if there are "
           "certificates; without them only loopback.");
   rpc::AddTlsOptions(set, &options->tls);
+  set.Add("tls_server_name", &options->tls_server_name,
+          "Name that the coordinators' certificates must carry, whatever address they are dialled "
+          "by. Empty: the host that is dialled.");
   set.Add("sessions_max", &options->sessions_max,
           "Database connections for branches, of each resource; so many branches can be open at "
           "once. Keep it below the connections that the database allows.")

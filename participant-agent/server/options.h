@@ -33,6 +33,7 @@ struct Options {
   std::string listen = "127.0.0.1:7410";
   std::string http_listen = "127.0.0.1:7412";
   rpc::TlsFiles tls;
+  std::string tls_server_name;  // Empty: the host that is dialled.
   uint32_t sessions_max = 64;
   uint32_t finish_sessions = 4;
   std::chrono::milliseconds recovery_scan_interval{1'000};

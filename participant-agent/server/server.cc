@@ -38,7 +38,8 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, ManagerFac
   server->grpc_ = *std::move(grpc_server);
   server->port_ = listeners.front().port;
 
-  server->links_ = std::make_unique<Links>(*channel_credentials, server->inbox_);
+  server->links_ = std::make_unique<Links>(
+      LinkSecurity{*channel_credentials, options.tls_server_name}, server->inbox_);
   server->driver_->SetLinks(*server->links_);
   if (Status pages = server->OpenPages(); !pages.ok()) return pages;
   server->driver_thread_ = std::thread([driver = server->driver_.get()] { driver->Run(); });

@@ -20,6 +20,8 @@
 namespace assent::agent {
 namespace {
 
+LinkSecurity Plain() { return {grpc::InsecureChannelCredentials(), ""}; }
+
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -179,7 +181,7 @@ class LinkTest : public ::testing::Test {
 
 TEST_F(LinkTest, TellsTheDriverOfEachStreamInOrder) {
   Coordinator coordinator;
-  Link link(coordinator.address(), grpc::InsecureChannelCredentials(), inbox_);
+  Link link(coordinator.address(), Plain(), inbox_);
   link.SetHello(HelloOf("a"));
   for (int stream = 0; stream < 3; ++stream) {
     EXPECT_EQ(NextEvent(), "welcomed");
@@ -198,7 +200,7 @@ TEST_F(LinkTest, TellsTheDriverOfEachStreamInOrder) {
 TEST_F(LinkTest, WhoIsRefusedTellsNothingAndTriesANewHelloAtOnce) {
   Coordinator coordinator;
   coordinator.Refuse({grpc::StatusCode::FAILED_PRECONDITION, "another cluster"});
-  Link link(coordinator.address(), grpc::InsecureChannelCredentials(), inbox_);
+  Link link(coordinator.address(), Plain(), inbox_);
   link.SetHello(HelloOf("a"));
   ASSERT_TRUE(coordinator.WaitHellos(1));
   coordinator.Refuse(grpc::Status::OK);
@@ -211,7 +213,7 @@ TEST_F(LinkTest, WhoIsRefusedTellsNothingAndTriesANewHelloAtOnce) {
 
 TEST_F(LinkTest, ASilentLinkSaysHeartbeats) {
   Coordinator coordinator;
-  Link link(coordinator.address(), grpc::InsecureChannelCredentials(), inbox_);
+  Link link(coordinator.address(), Plain(), inbox_);
   link.SetHello(HelloOf("a"));
   const auto since = std::chrono::steady_clock::now();
   EXPECT_TRUE(coordinator.WaitMessages(3));
@@ -221,7 +223,7 @@ TEST_F(LinkTest, ASilentLinkSaysHeartbeats) {
 TEST_F(LinkTest, WhatGathersDuringAWriteGoesTogetherAndInOrder) {
   constexpr uint64_t kRequests = 2000;
   Coordinator coordinator(/*listens=*/false);
-  Link link(coordinator.address(), grpc::InsecureChannelCredentials(), inbox_);
+  Link link(coordinator.address(), Plain(), inbox_);
   link.SetHello(HelloOf("a"));
   ASSERT_EQ(NextEvent(), "welcomed");
   FillWindow(link);
@@ -243,7 +245,7 @@ TEST_F(LinkTest, ACoordinatorThatHearsNothingCostsBoundedMemory) {
   constexpr uint64_t kEach = 1000;
   constexpr uint64_t kSends = 4 * LinkStream::kOutgoingItemsMax / kEach;
   Coordinator coordinator(/*listens=*/false);
-  Link link(coordinator.address(), grpc::InsecureChannelCredentials(), inbox_);
+  Link link(coordinator.address(), Plain(), inbox_);
   link.SetHello(HelloOf("a"));
   ASSERT_EQ(NextEvent(), "welcomed");
   FillWindow(link);
@@ -271,7 +273,7 @@ TEST_F(LinkTest, ACoordinatorThatHearsNothingCostsBoundedMemory) {
 TEST_F(LinkTest, EndsThoughTheCoordinatorHearsNothing) {
   Coordinator coordinator(/*listens=*/false);
   std::optional<Link> link;
-  link.emplace(coordinator.address(), grpc::InsecureChannelCredentials(), inbox_);
+  link.emplace(coordinator.address(), Plain(), inbox_);
   link->SetHello(HelloOf("a"));
   ASSERT_EQ(NextEvent(), "welcomed");
   FillWindow(*link);
@@ -286,7 +288,7 @@ TEST_F(LinkTest, EndsWhileOthersSpeak) {
   Coordinator coordinator;
   for (int round = 0; round < 20; ++round) {
     std::optional<Link> link;
-    link.emplace(coordinator.address(), grpc::InsecureChannelCredentials(), inbox_);
+    link.emplace(coordinator.address(), Plain(), inbox_);
     link->SetHello(HelloOf("a"));
     ASSERT_EQ(NextEvent(), "welcomed");
     ASSERT_EQ(NextEvent(), "said");

@@ -14,7 +14,8 @@ Status Refused(const v1::BranchRegistered& registered) {
 
 WireAgent::WireAgent(const std::string& coordinator,
                      std::shared_ptr<grpc::ChannelCredentials> credentials)
-    : link_(coordinator, std::move(credentials), inbox_), thread_([this] { Run(); }) {
+    : link_(coordinator, {.credentials = std::move(credentials)}, inbox_),
+      thread_([this] { Run(); }) {
   v1::Hello hello;
   hello.set_agent_id("wire-agent");
   hello.set_agent_incarnation(1);
