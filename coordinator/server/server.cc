@@ -38,6 +38,15 @@ txlog::NodeIdentity IdentityOf(const Options& options, std::string uuid) {
           .directory = SystemRandom64()};
 }
 
+// Is this very group in etcd? A UUID that was drawn just now is nobody's: only who names one may
+// bootstrap it again, as jobs do that are run until they succeed.
+bool IsThere(const txlog::EtcdLogOptions& log, const std::string& uuid) {
+  auto endpoints = txlog::etcd::Endpoints::Open(log.client);
+  if (!endpoints.ok()) return false;
+  auto identity = txlog::etcd::ReadIdentity(**endpoints, log.prefix);
+  return identity.ok() && *identity == txlog::etcd::Identity{uuid, log.cluster};
+}
+
 }  // namespace
 
 Result<std::string> BootstrapNode(const Options& options) {
@@ -53,8 +62,8 @@ Result<std::string> BootstrapNode(const Options& options) {
     if (!log.ok()) return log.status();
     Status in_etcd = txlog::etcd::BootstrapGroup(log->client, log->prefix, {uuid, options.cluster},
                                                  RecordCodec().Encode(start));
-    if (!in_etcd.ok()) return in_etcd;
-    return uuid;
+    if (in_etcd.ok() || IsThere(*log, uuid)) return uuid;
+    return in_etcd;
   }
   txlog::PosixDisk disk;
   const std::vector<txlog::Member> members = FirstMembers(options);
