@@ -47,7 +47,7 @@ std::vector<std::string> ManifestFiles() {
 }
 
 Result<std::vector<json>> ReadManifests(const std::vector<std::string>& files) {
-  Argv argv = {"python3", "-c", kToJson};
+  Argv argv = {"/usr/bin/python3", "-c", kToJson};  // Debian's, which sees Debian's modules.
   for (const std::string& file : files) argv.push_back(Folder() + "/" + file);
   TempDir dir;
   auto ran = Run(argv, {}, {}, dir.File("out"), std::chrono::seconds(20));
