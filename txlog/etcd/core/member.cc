@@ -134,6 +134,7 @@ void Member::On(LeaseAnswered& event) {
       lease_ = event.lease;
       lease_until_ = std::max(lease_until_, lease_asked_ + event.ttl - options_.lease_margin);
       lease_retry_ = {lease_asked_ + event.ttl / 3, {}};
+      if (phase_ == Phase::kFollowing && !announced_) KnowLeader(leader_);
       return;
     case LeaseAnswered::What::kGone:
       lease_ = 0;
@@ -143,12 +144,21 @@ void Member::On(LeaseAnswered& event) {
       return;
     case LeaseAnswered::What::kNotGiven:
       Failed(lease_retry_);
-      if (phase_ != Phase::kLeading && !LeaseHolds()) Tell("no lease from etcd: " + event.message);
+      if (phase_ != Phase::kLeading && !LeaseHolds()) {
+        Tell("no lease from etcd: " + event.message);
+        DoubtLeader();
+      }
       return;
   }
 }
 
 // ---- Who leads ----------------------------------------------------------------------------------
+
+void Member::DoubtLeader() {
+  if (!announced_) return;
+  announced_ = false;
+  Do(LeaderKnown{term_, 0, {}});
+}
 
 void Member::KnowLeader(std::optional<Leader> leader) {
   const bool same = announced_ && leader.has_value() == leader_.has_value() &&

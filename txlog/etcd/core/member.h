@@ -142,6 +142,8 @@ class Member {
   void KeepLeaseAlive();
   bool LeaseHolds() const;
   void KnowLeader(std::optional<Leader> leader);
+  // etcd was not heard for as long as a lease: whoever we know of may be gone.
+  void DoubtLeader();
 
   // ---- loading.cc ----
   void StartLoad(bool after_failure);
