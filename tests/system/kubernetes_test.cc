@@ -266,7 +266,7 @@ TEST_F(KubernetesTest, APodThatIsStoppedHandsOver) {
                 static_cast<long long>(std::chrono::duration_cast<milliseconds>(took).count()));
     // Until SIGTERM, who asks the old one hears who leads.
     if (hook) {
-      EXPECT_TRUE(Ready(*leader));
+      EXPECT_TRUE(WaitUntil(kPatience, [&] { return Ready(*leader); })) << Logs();
     }
     EXPECT_EQ(leader->process->Terminate(kPatience).code, 0) << Logs();
     Start(*leader);
@@ -274,7 +274,7 @@ TEST_F(KubernetesTest, APodThatIsStoppedHandsOver) {
   }
 }
 
-TEST_F(KubernetesTest, WithoutEtcdPodsAreAlive) {
+TEST_F(KubernetesTest, WithoutEtcdPodsAreNotReadyButAlive) {
   StartAll();
   if (HasFatalFailure()) return;
   // A kubelet's own probe would show no certificate.
@@ -284,8 +284,10 @@ TEST_F(KubernetesTest, WithoutEtcdPodsAreAlive) {
   EXPECT_TRUE(
       test_support::HttpGet(pages, "/healthz", {tls.ca_file, tls.cert_file, tls.key_file}).ok());
   etcd_->Kill9(0);
-  EXPECT_TRUE(WaitUntil(kPatience, [&] { return !Leads(pods_[0]) && !Leads(pods_[1]); }));
-  for (Pod& pod : pods_) EXPECT_TRUE(Alive(pod));
+  for (Pod& pod : pods_) {
+    EXPECT_TRUE(WaitUntil(kPatience, [&] { return !Ready(pod); })) << Logs();
+    EXPECT_TRUE(Alive(pod));
+  }
   ASSERT_TRUE(etcd_->Start(0).ok());
   for (Pod& pod : pods_) {
     EXPECT_TRUE(WaitUntil(kPatience, [&] { return Ready(pod); })) << Logs();
