@@ -72,7 +72,7 @@ class KubernetesTest : public testing::Test {
     ASSERT_TRUE(made.status.ok()) << made.output;
     // What etcd's authority is said to have made.
     const auto etcd = test_support::PathsOf(test_support::TestCertificates(), "client");
-    const std::regex secret("create secret generic assentd-([a-z]+) (.*)");
+    const std::regex secret("create secret generic ([a-z-]+) (.*)");
     const std::regex file("--from-file=([a-z.]+)=(\\S+)");
     int files = 0;
     for (auto it = std::sregex_iterator(blocks[1].text.begin(), blocks[1].text.end(), secret);
@@ -85,6 +85,10 @@ class KubernetesTest : public testing::Test {
         if (from == "etcd-ca.pem") from = etcd.ca_file;
         if (from == "etcd-client.pem") from = etcd.cert_file;
         if (from == "etcd-client.key") from = etcd.key_file;
+        if (from == "password") {
+          from = dir_.File(from);
+          ASSERT_TRUE(test_support::WriteFile(from, "of no use here").ok());
+        }
         if (!from.starts_with('/')) from = dir_.File(from);
         const std::string to = dir_.File(folder + "/" + (*f)[1].str());
         ASSERT_TRUE(test_support::WriteFile(to, test_support::ReadFile(from)).ok());
@@ -92,7 +96,7 @@ class KubernetesTest : public testing::Test {
         ASSERT_TRUE(test_support::GiveToUnprivileged(to).ok());
       }
     }
-    ASSERT_EQ(files, 6);
+    ASSERT_EQ(files, 10);
   }
 
   Finished RunHere(const test_support::Argv& argv, const Environment& environment,
@@ -106,7 +110,8 @@ class KubernetesTest : public testing::Test {
   }
 
   std::string Here(std::string text, const Pod& pod) const {
-    ReplaceAll("/etc/assent", dir_.path(), &text);
+    ReplaceAll("/etc/assent/tls", dir_.File("assentd-tls"), &text);
+    ReplaceAll("/etc/assent/etcd", dir_.File("assentd-etcd"), &text);
     ReplaceAll(":7400", ":" + std::to_string(pod.grpc), &text);
     ReplaceAll(":7402", ":" + std::to_string(pod.pages), &text);
     return text;
@@ -188,6 +193,66 @@ class KubernetesTest : public testing::Test {
     for (Pod& pod : pods_) {
       ASSERT_TRUE(WaitUntil(kPatience, [&] { return Ready(pod); })) << Logs();
     }
+  }
+
+  // The container of agent/orders.yaml, which is given one coordinator.
+  struct Agent {
+    std::string endpoint;
+    std::string log;
+    test_support::Argv readiness;
+    std::unique_ptr<Process> process;
+  };
+  Agent StartAgent(const std::string& coordinator, const test_support::PostgresServer& postgres) {
+    Agent agent{.log = dir_.File("agent.log")};
+    auto read = test_support::ReadManifests({"agent/orders.yaml"});
+    if (!read.ok()) ADD_FAILURE() << read.status().ToString();
+    if (!read.ok()) return agent;
+    const std::string grpc = std::to_string(test_support::PickFreePort());
+    const std::string pages = std::to_string(test_support::PickFreePort());
+    const auto database = postgres.ConnectOptions("shop", "orders_pg");
+    auto here = [&](std::string text) {
+      const std::pair<std::string, std::string> others[] = {
+          {"/var/lib/assent", dir_.File("journal")},
+          {"/etc/assent/agent", dir_.File("agent")},
+          {"/etc/assent/tls", dir_.File("orders-agent-tls")},
+          {"assentd.assent.svc:7400", coordinator},
+          {":7410", ":" + grpc},
+          {":7412", ":" + pages},
+          {"\"orders-db\"", "\"" + database.host + "\""},
+          {"5432", std::to_string(database.port)},
+          {"\"orders\"", "\"" + database.database + "\""},
+          {"\"assent\"", "\"" + database.user + "\""}};
+      for (const auto& [from, to] : others) ReplaceAll(from, to, &text);
+      return text;
+    };
+    EXPECT_TRUE(dir_.MakeDirForUnprivileged("journal").ok());
+    EXPECT_TRUE(dir_.MakeDirForUnprivileged("agent").ok());
+    for (const auto& [name, text] : test_support::OnlyOf(*read, "ConfigMap").at("data").items()) {
+      EXPECT_TRUE(test_support::WriteFile(dir_.File("agent/" + name), here(text)).ok());
+      EXPECT_TRUE(test_support::GiveToUnprivileged(dir_.File("agent/" + name)).ok());
+    }
+    const json& container = test_support::ContainerOf(test_support::OnlyOf(*read, "StatefulSet"));
+    auto words = test_support::WordsOf(container, "command");
+    words[0] = test_support::OwnBinDir() + "/" + words[0];
+    for (std::string& word : words) word = here(word);
+    agent.readiness = test_support::WordsOf(container.at("readinessProbe").at("exec"), "command");
+    for (std::string& word : agent.readiness) word = here(word);
+    agent.endpoint = "127.0.0.1:" + grpc;
+    Environment environment;
+    for (const json& variable : container.at("env")) {
+      const json& secret = variable.at("valueFrom").at("secretKeyRef");
+      environment[variable.at("name")] = test_support::ReadFile(dir_.File(
+          secret.at("name").get<std::string>() + "/" + secret.at("key").get<std::string>()));
+    }
+    auto process = Process::Spawn(words, environment,
+                                  {.unprivileged = true,
+                                   .inherit_environment = false,
+                                   .stdout_file = agent.log,
+                                   .stderr_file = agent.log,
+                                   .working_dir = "/"});
+    EXPECT_TRUE(process.ok()) << process.status().ToString();
+    if (process.ok()) agent.process = std::move(*process);
+    return agent;
   }
 
   client::ClientOptions To(const Pod& pod, const std::string& server_name) const {
@@ -307,20 +372,8 @@ TEST_F(KubernetesTest, ClientsAndAgentsFindTheLeaderByItsName) {
   ASSERT_TRUE(postgres.ok()) << postgres.status().ToString();
   auto [leader, standby] = WaitRoles();
   ASSERT_NE(leader, nullptr);
-  const auto own = test_support::PathsOf(dir_.File("certs"), "orders-1");
-  auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
-  auto agent = test_support::AgentProcess::Create(
-      dir_, {.name = "orders-1",
-             .coordinators = {standby->endpoint()},
-             .resources = {{.kind = "postgresql",
-                            .connect = (*postgres)->ConnectOptions("shop", "orders_pg"),
-                            .settings = {}}},
-             .settings = {{"tls_ca_file", quoted(own.ca_file)},
-                          {"tls_cert_file", quoted(own.cert_file)},
-                          {"tls_key_file", quoted(own.key_file)},
-                          {"tls_server_name", quoted(kServerName)}}});
-  ASSERT_TRUE(agent.ok()) << agent.status().ToString();
-  ASSERT_TRUE((*agent)->Start().ok());
+  Agent agent = StartAgent(standby->endpoint(), **postgres);
+  if (HasFatalFailure()) return;
 
   auto nameless = To(*standby, "");
   nameless.begin_retry_for = milliseconds(200);
@@ -329,7 +382,7 @@ TEST_F(KubernetesTest, ClientsAndAgentsFindTheLeaderByItsName) {
   EXPECT_FALSE(stranger->Begin().ok()) << "no certificate names " << standby->ip;
   auto client = client::Client::Connect(To(*standby, kServerName));
   ASSERT_TRUE(client.ok());
-  client::AgentOptions to_agent{.endpoint = (*agent)->endpoint(),
+  client::AgentOptions to_agent{.endpoint = agent.endpoint,
                                 .tls = To(*standby, "orders-agent").tls};
   auto branches = client::Agent::Connect(to_agent);
   ASSERT_TRUE(branches.ok());
@@ -339,14 +392,16 @@ TEST_F(KubernetesTest, ClientsAndAgentsFindTheLeaderByItsName) {
       return begun.ok() && begun->Open(*branches, "orders_pg").ok() && begun->Commit().committed();
     });
   };
-  EXPECT_TRUE(next_commit()) << Logs() << (*agent)->Log();
+  EXPECT_TRUE(next_commit()) << Logs() << test_support::Tail(agent.log);
+  Finished ready = RunHere(agent.readiness, {{"PATH", "/usr/bin:/bin"}}, true);
+  EXPECT_TRUE(ready.status.ok()) << ready.output;
   EXPECT_EQ(leader->process->Terminate(kPatience).code, 0);
-  EXPECT_TRUE(next_commit()) << Logs() << (*agent)->Log();
+  EXPECT_TRUE(next_commit()) << Logs() << test_support::Tail(agent.log);
   // The pod that both were given stands by again: they hear there who leads.
   Start(*leader);
   ASSERT_TRUE(WaitUntil(kPatience, [&] { return Ready(*leader); }));
   EXPECT_THAT(PreStop(*standby).output, HasSubstr("was handed over"));
-  EXPECT_TRUE(next_commit()) << Logs() << (*agent)->Log();
+  EXPECT_TRUE(next_commit()) << Logs() << test_support::Tail(agent.log);
 }
 
 }  // namespace
