@@ -137,7 +137,13 @@ EtcdStory::Process* EtcdStory::Leader() {
 
 // ---- A process ----------------------------------------------------------------------------------
 
+// Mostly what has gathered goes at once.
 void EtcdStory::Step(Process& process, Event event) {
+  Take(process, std::move(event));
+  if (Fine() && !Chance(12)) Take(process, Flush{});
+}
+
+void EtcdStory::Take(Process& process, Event event) {
   for (Action& action : process.member->Step(Now(), std::move(event))) {
     if (!Fine()) return;
     if (trace_) Trace(process, Text(action));

@@ -91,6 +91,7 @@ class EtcdStory {
   void Start(Process& process);
   void Kill(Process& process);
   void Step(Process& process, txlog::etcd::Event event);
+  void Take(Process& process, txlog::etcd::Event event);
   void Perform(Process& process, txlog::etcd::Action& action);
   void Applied(Process& process, const txlog::Applied& entry);
   void Restored(Process& process, const txlog::etcd::Restore& restore);

@@ -139,10 +139,11 @@ class EtcdLog::Impl {
         for (Input& input : inputs) {
           std::visit([this](auto& one) { On(one); }, input);
         }
-        if (gathered_.proposals.empty() || look == kLooksBeforeBatch) break;
+        if (look == kLooksBeforeBatch) break;
         inputs = inbox_.TakeAll();
       }
       ProposeGathered();
+      Step(etcd::Flush{});
       if (Clock::now() >= next_tick) {
         Step(etcd::Tick{});
         presence_.Tick(Clock::now(), lease_);

@@ -96,6 +96,10 @@ class Player {
   }
 
   void Step(const std::string& name, Event event) {
+    Take(name, std::move(event));
+    Take(name, Flush{});
+  }
+  void Take(const std::string& name, Event event) {
     Process& process = processes_.at(name);
     for (Action& action : process.member->Step(now_, std::move(event))) {
       lines_.push_back(name + ": " + Text(action));

@@ -35,7 +35,11 @@ struct SaveSnapshot {
 struct Resign {
   uint64_t id = 0;
 };
-// Some time has passed; a small part of Options::retry_min is enough.
+// What waits for a batch may go: nothing more is known to come just now. After every other event,
+// or every few. A batch that was answered makes its owner propose more, which should go along with
+// what waited meanwhile: two halves that take turns would go at half the rate.
+struct Flush {};
+// As Flush; and some time has passed: a small part of Options::retry_min is enough.
 struct Tick {};
 
 // Answers SendTxn, once.
@@ -67,7 +71,7 @@ struct WatchEnded {
   std::string message;
 };
 
-using Event = std::variant<Propose, ReadBarrier, SaveSnapshot, Resign, Tick, TxnAnswered,
+using Event = std::variant<Propose, ReadBarrier, SaveSnapshot, Resign, Flush, Tick, TxnAnswered,
                            LeaseAnswered, Watched, WatchEnded>;
 
 }  // namespace assent::txlog::etcd

@@ -20,6 +20,7 @@ Member::Member(Options options)
 std::vector<Action> Member::Step(MonotonicTime now, Event event) {
   if (broken_) return {};
   now_ = now;
+  may_send_batch_ = false;
   // Before anything else: whoever was held up for long must not go on as if it had not been.
   if (phase_ == Phase::kLeading && !LeaseHolds())
     StepDown("its lease has run out by its own clock");
@@ -47,7 +48,7 @@ void Member::Advance() {
       return;
     case Phase::kLeading:
       SendAgain();
-      Pump();
+      if (may_send_batch_) Pump();
       Prove();
       Save();
       ResignWhenDone();
@@ -77,7 +78,8 @@ void Member::Failed(Retry& retry) {
   retry.at = now_ + retry.next;
 }
 
-void Member::On(Tick&) {}
+void Member::On(Flush&) { may_send_batch_ = true; }
+void Member::On(Tick&) { may_send_batch_ = true; }
 
 void Member::On(TxnAnswered& event) {
   auto found = requests_.extract(event.request);

@@ -126,6 +126,7 @@ class Member {
   void On(ReadBarrier& event);
   void On(SaveSnapshot& event);
   void On(Resign& event);
+  void On(Flush& event);
   void On(Tick& event);
   void On(TxnAnswered& event);
   void On(LeaseAnswered& event);
@@ -197,6 +198,7 @@ class Member {
   MonotonicTime now_{};
   std::vector<Action> actions_;
   bool broken_ = false;
+  bool may_send_batch_ = false;  // In this step.
   std::string trouble_;
   Phase phase_ = Phase::kLoading;
 
