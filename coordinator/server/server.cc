@@ -52,7 +52,8 @@ bool IsThere(const txlog::EtcdLogOptions& log, const std::string& uuid) {
 Result<std::string> BootstrapNode(const Options& options) {
   const std::string uuid = options.cluster_uuid.empty() ? RandomUuid() : options.cluster_uuid;
   // Several write this record, and must write the same: whoever leads first draws for all.
-  const bool alone = options.members.size() <= 1;
+  // In etcd too, where a request may be done long after it was given up, and make it once more.
+  const bool alone = !UsesEtcd(options) && options.members.size() <= 1;
   const GroupStart start{.cluster = options.cluster,
                          .cluster_uuid = uuid,
                          .group = 0,
