@@ -53,9 +53,15 @@ void EtcdModel::DeleteKey(const std::string& key) {
 }
 
 Outcome EtcdModel::Execute(const Txn& txn) {
-  if (!space_ && (Puts(txn.then) || Puts(txn.otherwise))) {
-    return NotDone{NotDone::Why::kNoSpace, "etcdserver: mvcc: database space exceeded"};
+  if (space_ || !(Puts(txn.then) || Puts(txn.otherwise))) return Perform(txn);
+  if (crossing_ > 0) {
+    --crossing_;
+    (void)Perform(txn);
   }
+  return NotDone{NotDone::Why::kNoSpace, "etcdserver: mvcc: database space exceeded"};
+}
+
+Outcome EtcdModel::Perform(const Txn& txn) {
   const bool holds = std::all_of(txn.compares.begin(), txn.compares.end(),
                                  [this](const Compare& one) { return Holds(one); });
   const std::vector<Operation>& operations = holds ? txn.then : txn.otherwise;

@@ -26,7 +26,12 @@ class EtcdModel {
   void EndLease(txlog::etcd::LeaseId lease);
 
   // The alarm NOSPACE: nothing can be put.
-  void SetSpace(bool space) { space_ = space; }
+  // Without space the first `crossing` writes are done, and answered as if they were not, as etcd
+  // does with those that use up its quota.
+  void SetSpace(bool space, int crossing = 0) {
+    space_ = space;
+    crossing_ = space ? 0 : crossing;
+  }
   bool space() const { return space_; }
   // What was before can't be read any more.
   void Compact() { compacted_ = revision_; }
@@ -52,6 +57,7 @@ class EtcdModel {
 
   const Version* At(const std::string& key, txlog::etcd::Revision revision) const;
   bool Holds(const txlog::etcd::Compare& compare) const;
+  txlog::etcd::Outcome Perform(const txlog::etcd::Txn& txn);
   bool Puts(const std::vector<txlog::etcd::Operation>& operations) const;
   void DeleteKey(const std::string& key);
 
@@ -63,6 +69,7 @@ class EtcdModel {
   txlog::etcd::Revision compacted_ = 0;
   bool changed_ = false;  // In the step under way.
   bool space_ = true;
+  int crossing_ = 0;
 };
 
 }  // namespace assent::simulation

@@ -304,7 +304,7 @@ void EtcdStory::Fault() {
       break;
     case 4:
       if (etcd_.space()) ++met_.no_space;
-      etcd_.SetSpace(false);
+      etcd_.SetSpace(false, static_cast<int>(Draw(4)));
       break;
     case 5:
       // As if its clock ran too fast: leases end early.

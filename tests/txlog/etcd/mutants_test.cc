@@ -29,6 +29,7 @@ const Case kCases[] = {
     {Mutant::kEtcdTermNotRaised, Focus::kGeneral, 100},
     {Mutant::kEtcdUnknownIsRefused, Focus::kGeneral, 100},
     {Mutant::kEtcdSentIsDurable, Focus::kGeneral, 100},
+    {Mutant::kEtcdFullIsRefused, Focus::kGeneral, 200},
     {Mutant::kEtcdStaleRead, Focus::kGeneral, 100},
     {Mutant::kEtcdTrustsItself, Focus::kGeneral, 100},
     {Mutant::kEtcdReadSkipsWindow, Focus::kGeneral, 100},

@@ -67,11 +67,12 @@ struct Done {
   Revision revision = 0;                      // Of the store, behind this step.
   std::vector<std::vector<KeyValue>> ranges;  // One for each Range of the branch that was done.
 };
-// etcd has done nothing of it, and never will.
+// etcd has done nothing of it, and never will; but see kNoSpace.
 struct NotDone {
   enum class Why {
-    kBusy,      // Or it was never sent: try again in a moment.
-    kNoSpace,   // The alarm NOSPACE is raised, or the quota used up.
+    kBusy,     // Or it was never sent: try again in a moment.
+    kNoSpace,  // The alarm NOSPACE is raised, or the quota used up. With the requests that cross it
+               // etcd says so and has done them all the same (quotaApplierV3; etcd issue 16659).
     kTooLarge,  // For etcd's max-request-bytes.
     kRefused,   // Anything else, such as a revision that is compacted, or a missing permission.
   };

@@ -193,6 +193,9 @@ void Member::BatchAnswered(Slot slot, uint64_t request, Outcome& outcome) {
       batch_bytes_max_ = std::max<uint64_t>(batch_bytes_max_ / 2, 1);
       return StepDown("etcd's max-request-bytes is too small (" + not_done->message + ")");
     case NotDone::Why::kNoSpace:
+      // The request that uses up the quota is done, and answered so all the same.
+      sent->unanswered = !MutantOn(Mutant::kEtcdFullIsRefused);
+      [[fallthrough]];
     case NotDone::Why::kRefused:
       return StepDown("etcd takes no records (" + not_done->message + ")");
   }
