@@ -2,6 +2,7 @@
 
 #include <grpcpp/client_context.h>
 
+#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -120,7 +121,7 @@ struct Client::WatchCall final : Client::Call {
         const bool stopped = client.Forget(this);
         if (!stopped) {
           client.Judge(status, endpoint);
-          if (reason.empty()) reason = status.error_message();
+          if (reason.empty() && !moved) reason = status.error_message();
           client.Post(WatchEnded{action.watch, std::move(reason)});
         }
         return client.End(this);
@@ -133,6 +134,7 @@ struct Client::WatchCall final : Client::Call {
   }
 
   const StartWatch action;
+  std::atomic<bool> moved{false};  // It is ended because requests go elsewhere now.
   int step = 0;
   std::string reason;
   etcdserverpb::WatchRequest request;
@@ -243,8 +245,18 @@ void Client::Authenticate() {
   call->reader->Finish(&call->response, &call->status, call);
 }
 
+void Client::EndWatchElsewhere() {
+  size_t current = 0;
+  (void)endpoints_->Current(&current);
+  MutexLock lock(mutex_);
+  if (watch_ == nullptr || watch_->endpoint == current) return;
+  watch_->moved = true;
+  watch_->context.TryCancel();
+}
+
 void Client::AskWhoLeads() {
   if (endpoints_->size() == 1) return;
+  EndWatchElsewhere();
   for (size_t which = 0; which < endpoints_->size(); ++which) {
     auto* call = new Unary<etcdserverpb::StatusResponse>(*this, which);
     call->context.set_deadline(std::chrono::system_clock::now() +
@@ -254,7 +266,7 @@ void Client::AskWhoLeads() {
     call->done = [this, which](const grpc::Status& status, etcdserverpb::StatusResponse& response) {
       const bool leads =
           response.leader() != 0 && response.leader() == response.header().member_id();
-      if (status.ok() && leads) endpoints_->Leads(which, response.raft_term());
+      if (status.ok()) endpoints_->Heard(which, response.raft_term(), leads);
     };
     Begin(call);
     auto stub = etcdserverpb::Maintenance::NewStub(endpoints_->channel(which));

@@ -54,8 +54,10 @@ class Client {
   bool Forget(WatchCall* call);
   void Post(Event event);
   void Authenticate();
-  // Finds the member of etcd that leads, so that requests go there.
+  // Finds the member of etcd that leads, so that requests go there. And the watch: one that hangs
+  // while the others have another leader brings nothing, and does not say so.
   void AskWhoLeads();
+  void EndWatchElsewhere();
   // What the call says of the member it asked, and of the token.
   void Judge(const grpc::Status& status, size_t endpoint);
   void Run();

@@ -48,12 +48,12 @@ void Endpoints::Failed(size_t which) {
   if (which == current_) current_ = (current_ + 1) % channels_.size();
 }
 
-void Endpoints::Leads(size_t which, uint64_t raft_term) {
+void Endpoints::Heard(size_t which, uint64_t raft_term, bool leads) {
   MutexLock lock(mutex_);
   // One that was cut off may go on saying so for a while.
   if (raft_term < raft_term_) return;
   raft_term_ = raft_term;
-  current_ = which;
+  if (leads) current_ = which;
 }
 
 std::string Endpoints::token() const {

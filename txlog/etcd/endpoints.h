@@ -38,8 +38,9 @@ class Endpoints {
   const std::shared_ptr<grpc::Channel>& channel(size_t which) const { return channels_[which]; }
   // That one did not answer: ask the next one, unless that is decided already.
   void Failed(size_t which) EXCLUDES(mutex_);
-  // That one leads etcd in this Raft term: what it is asked, it need not pass on.
-  void Leads(size_t which, uint64_t raft_term) EXCLUDES(mutex_);
+  // That one is in this Raft term of etcd, and leads it or not: what the leader is asked, it need
+  // not pass on.
+  void Heard(size_t which, uint64_t raft_term, bool leads) EXCLUDES(mutex_);
 
   bool uses_token() const { return !options_.user.empty(); }
   std::string token() const EXCLUDES(mutex_);
@@ -56,7 +57,7 @@ class Endpoints {
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   mutable Mutex mutex_;
   size_t current_ GUARDED_BY(mutex_) = 0;
-  uint64_t raft_term_ GUARDED_BY(mutex_) = 0;  // The highest in which one of them is known to lead.
+  uint64_t raft_term_ GUARDED_BY(mutex_) = 0;  // The highest that is known.
   std::string token_ GUARDED_BY(mutex_);
 };
 
