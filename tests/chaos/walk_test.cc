@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "tests/chaos/steps.h"
+#include "tests/support/engine_under_test.h"
 #include "tests/support/servers_under_test.h"
 
 namespace assent::chaos {
@@ -65,9 +66,11 @@ class WalkTest : public testing::TestWithParam<Stretch> {
   // One house for all stretches of a suite; made by the first.
   static Result<std::unique_ptr<Walk>>& TheWalk() {
     if (!walk_) {
-      walk_.emplace(
-          Walk::Create({.in_place_of_mariadb = [] { return ServersUnderTest().front().Create(); },
-                        .tls = GetParam().tls}));
+      test_support::DeploymentOptions house;
+      house.in_place_of_mariadb = [] { return ServersUnderTest().front().Create(); };
+      house.tls = GetParam().tls;
+      test_support::ChooseEngine(&house);
+      walk_.emplace(Walk::Create(house));
     }
     return *walk_;
   }
@@ -80,7 +83,8 @@ std::optional<Result<std::unique_ptr<Walk>>> WalkTest::walk_;
 TEST_P(WalkTest, EndsAlikeInBothDatabasesAndAsTold) {
   const Stretch& s = GetParam();
   auto& walk = TheWalk();
-  if (ServersUnderTest().front().IsAbsent(walk.status())) {
+  if (ServersUnderTest().front().IsAbsent(walk.status()) ||
+      test_support::EngineIsAbsent(walk.status())) {
     GTEST_SKIP() << walk.status().message();
   }
   ASSERT_TRUE(walk.ok()) << walk.status().ToString();

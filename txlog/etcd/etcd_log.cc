@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/failpoint.h"
 #include "base/inbox.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -111,6 +112,10 @@ class EtcdLog::Impl {
   }
 
  private:
+  struct Sent {
+    MonotonicTime at;
+    bool is_batch = false;
+  };
   struct Asked {
     std::function<void(Fate)> done;
     uint64_t bytes = 0;
@@ -181,7 +186,8 @@ class EtcdLog::Impl {
     if (auto* answer = std::get_if<etcd::TxnAnswered>(&event)) {
       if (presence_.TakeAnswer(*answer)) return;
       if (auto sent = sent_at_.extract(answer->request); !sent.empty()) {
-        took_ = Clock::now() - sent.mapped();
+        took_ = Clock::now() - sent.mapped().at;
+        if (sent.mapped().is_batch) ASSENT_FAILPOINT("coord.fsync.after");
       }
     } else if (const auto* lease = std::get_if<etcd::LeaseAnswered>(&event)) {
       if (lease->what == etcd::LeaseAnswered::What::kHeld) lease_ = lease->lease;
@@ -210,9 +216,14 @@ class EtcdLog::Impl {
     }
   }
 
+  // The steps are those of Raft's log, as far as there are such: what is sent counts as appended,
+  // what is answered as forced.
   void Perform(etcd::SendTxn& action) {
-    sent_at_.emplace(action.request, Clock::now());
+    if (action.is_batch) ASSENT_FAILPOINT("coord.append.before");
+    sent_at_.emplace(action.request, Sent{Clock::now(), action.is_batch});
     client_->Send(action);
+    if (action.is_batch) ASSENT_FAILPOINT("coord.append.after");
+    if (action.is_batch) ASSENT_FAILPOINT("coord.fsync.before");
   }
   void Perform(etcd::GrantLease& action) { client_->Send(action); }
   void Perform(etcd::KeepLease& action) { client_->Send(action); }
@@ -341,7 +352,7 @@ class EtcdLog::Impl {
   std::unordered_map<uint64_t, Asked> proposals_;
   std::unordered_map<uint64_t, std::function<void(Status)>> barriers_;
   std::unordered_map<uint64_t, std::function<void(Status)>> transfers_;
-  std::unordered_map<uint64_t, MonotonicTime> sent_at_;
+  std::unordered_map<uint64_t, Sent> sent_at_;
   Duration took_{};  // Of the request whose answer is being handled.
 
   std::unique_ptr<etcd::Client> client_;

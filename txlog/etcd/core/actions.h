@@ -16,6 +16,7 @@ namespace assent::txlog::etcd {
 struct SendTxn {
   uint64_t request = 0;
   Txn txn;
+  bool is_batch = false;  // Of what was proposed.
 };
 struct GrantLease {
   uint64_t request = 0;

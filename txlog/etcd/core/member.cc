@@ -69,7 +69,7 @@ void Member::Tell(std::string trouble) {
 
 uint64_t Member::Send(Request request, Txn txn) {
   requests_.emplace(next_request_, request);
-  Do(SendTxn{next_request_, std::move(txn)});
+  Do(SendTxn{next_request_, std::move(txn), request.kind == Kind::kBatch});
   return next_request_++;
 }
 
