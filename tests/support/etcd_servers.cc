@@ -25,6 +25,11 @@ Result<std::string> FindPrograms() {
 
 }  // namespace
 
+std::string NoEtcd() {
+  const Status found = FindPrograms().status();
+  return found.code() == Code::kNotFound ? found.message() : "";
+}
+
 Result<std::unique_ptr<EtcdServers>> EtcdServers::Create(const EtcdOptions& options) {
   auto programs = FindPrograms();
   if (!programs.ok()) return programs.status();

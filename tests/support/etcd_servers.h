@@ -16,6 +16,9 @@
 
 namespace assent::test_support {
 
+// Why there is no etcd on this machine and none can be fetched; empty: there is one.
+std::string NoEtcd();
+
 struct EtcdOptions {
   size_t servers = 1;
   TlsPaths tls;     // Of clients' connections; who has no certificate of the authority is refused.

@@ -25,9 +25,7 @@ constexpr milliseconds kLease{2000};
 class EtcdEngine : public GroupTest {
  protected:
   static void SetUpTestSuite() {
-    if (auto etcd = test_support::EtcdServers::Create(); etcd.status().code() == Code::kNotFound) {
-      GTEST_SKIP() << etcd.status().message();
-    }
+    if (auto why_not = test_support::NoEtcd(); !why_not.empty()) GTEST_SKIP() << why_not;
     StartHouse({.coordinators = 2,
                 .etcd_servers = 3,
                 .coordinator_settings = {{"etcd_lease_ms", std::to_string(kLease.count())}}});

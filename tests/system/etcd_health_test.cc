@@ -25,9 +25,7 @@ constexpr seconds kPatience{30};
 class EtcdHealthTest : public GroupTest {
  protected:
   static void SetUpTestSuite() {
-    if (auto etcd = test_support::EtcdServers::Create(); etcd.status().code() == Code::kNotFound) {
-      GTEST_SKIP() << etcd.status().message();
-    }
+    if (auto why_not = test_support::NoEtcd(); !why_not.empty()) GTEST_SKIP() << why_not;
     StartHouse({.coordinators = 2,
                 .etcd_servers = 3,
                 .coordinator_settings = {{"etcd_lease_ms", "2000"}}});

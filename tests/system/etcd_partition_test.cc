@@ -1,10 +1,9 @@
 // Coordinators and their etcd, cut apart: in both directions, and in either.
 #include <gtest/gtest.h>
 
-#include "tests/support/node_network.h"
+#include "tests/support/etcd_servers.h"
 #include "tests/support/process.h"
-#include "tests/system/group_fixture.h"
-#include "tests/system/raw_node.h"
+#include "tests/system/partition_fixture.h"
 
 namespace assent::system_tests {
 namespace {
@@ -12,7 +11,7 @@ namespace {
 using client::Outcome;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using test_support::NodeNetwork;
+using test_support::NoEtcd;
 using test_support::WaitUntil;
 
 constexpr milliseconds kLease{2000};
@@ -20,67 +19,31 @@ constexpr int kEtcd = 3;  // Coordinators are nodes 1 and 2.
 
 enum class Direction { kBoth, kToEtcd, kFromEtcd };
 
-class EtcdPartition : public GroupTest, public testing::WithParamInterface<Direction> {
+class EtcdPartition : public PartitionTest, public testing::WithParamInterface<Direction> {
  protected:
   static void SetUpTestSuite() {
-    auto network = NodeNetwork::Make(kEtcd);
-    if (!network.ok()) {
-      why_not_ = "no partitions on this machine: " + network.status().ToString();
-      return;
-    }
-    if (auto etcd = test_support::EtcdServers::Create(); etcd.status().code() == Code::kNotFound) {
-      why_not_ = etcd.status().message();
-      return;
-    }
-    network_ = std::move(*network);
-    certificates_ = std::make_unique<test_support::TempDir>();
-    ASSERT_TRUE(MakeCertificates(*certificates_, network_->Hosts()).ok());
-    auto places = network_->Places();
+    if (auto why_not = NoEtcd(); !why_not.empty()) return SkipAll(why_not);
+    if (!MakeNetwork(kEtcd)) return;
+    auto places = Network().Places();
     StartHouse({.coordinators = 2,
                 .etcd_servers = 3,
                 .etcd_place = places[kEtcd],
                 .places = places,
                 .coordinator_settings = {{"etcd_lease_ms", std::to_string(kLease.count())}},
                 .tls = true,
-                .tls_dir = certificates_->path()});
-  }
-  static void TearDownTestSuite() {
-    GroupTest::TearDownTestSuite();
-    network_.reset();
-    certificates_.reset();
-  }
-  void SetUp() override {
-    if (network_ == nullptr) GTEST_SKIP() << why_not_;
-    GroupTest::SetUp();
-  }
-  void TearDown() override {
-    if (network_ == nullptr) return;
-    EXPECT_TRUE(network_->Heal().ok());
-    GroupTest::TearDown();
+                .tls_dir = CertificateDir()});
   }
 
   static void Cut(const AssentdProcess& node, Direction direction) {
     if (direction != Direction::kFromEtcd) {
-      ASSERT_TRUE(network_->CutOneWay(node.node_id(), kEtcd).ok());
+      ASSERT_TRUE(Network().CutOneWay(node.node_id(), kEtcd).ok());
     }
     if (direction != Direction::kToEtcd) {
-      ASSERT_TRUE(network_->CutOneWay(kEtcd, node.node_id()).ok());
+      ASSERT_TRUE(Network().CutOneWay(kEtcd, node.node_id()).ok());
     }
   }
-  static void Heal() { ASSERT_TRUE(network_->Heal().ok()); }
-  static bool SaysThatItLeads(const AssentdProcess& node) {
-    return MetricOf(node, "assent_leader") != 0;
-  }
-
- private:
-  static std::unique_ptr<NodeNetwork> network_;
-  static std::unique_ptr<test_support::TempDir> certificates_;
-  static std::string why_not_;
+  static void Heal() { ASSERT_TRUE(Network().Heal().ok()); }
 };
-
-std::unique_ptr<NodeNetwork> EtcdPartition::network_;
-std::unique_ptr<test_support::TempDir> EtcdPartition::certificates_;
-std::string EtcdPartition::why_not_;
 
 TEST_P(EtcdPartition, AnotherLeadsAndTheOneThatIsCutOffAnswersNothingStale) {
   StartLoad();
@@ -98,15 +61,7 @@ TEST_P(EtcdPartition, AnotherLeadsAndTheOneThatIsCutOffAnswersNothingStale) {
   // Whoever leads now was let in by etcd once the lease had ended, and by its own clock it ended
   // before.
   EXPECT_FALSE(SaysThatItLeads(*old));
-  for (int i = 0; i < 20; ++i) {
-    for (auto question : {&RawNode::Get, &RawNode::Commit, &RawNode::Rollback}) {
-      const RawNode::Word of_won = (cut_off.*question)(commit->gtrid, seconds(2));
-      EXPECT_NE(of_won.outcome, v1::OUTCOME_ABORTED) << of_won.ToString();
-      const RawNode::Word of_lost = (cut_off.*question)(open->gtrid(), seconds(2));
-      EXPECT_NE(of_lost.outcome, v1::OUTCOME_COMMITTED) << of_lost.ToString();
-    }
-  }
-  EXPECT_EQ(cut_off.Begin(seconds(2)).reason, v1::REASON_NOT_LEADER);
+  ExpectNothingStale(cut_off, commit->gtrid, open->gtrid());
 
   AssentdProcess* leader = Leader(old);
   ASSERT_NE(leader, nullptr);

@@ -109,9 +109,7 @@ class GroupBackupUnderLoad : public BackupTest {
 class GroupBackupUnderLoadOnEtcd : public GroupBackupUnderLoad {
  protected:
   static void SetUpTestSuite() {
-    if (auto etcd = test_support::EtcdServers::Create(); etcd.status().code() == Code::kNotFound) {
-      GTEST_SKIP() << etcd.status().message();
-    }
+    if (auto why_not = test_support::NoEtcd(); !why_not.empty()) GTEST_SKIP() << why_not;
     StartHouse({.coordinators = 2, .etcd_servers = 1, .tls = test_support::TlsUnderTest()});
   }
 };

@@ -3,56 +3,33 @@
 
 #include <thread>
 
-#include "tests/support/node_network.h"
 #include "tests/support/process.h"
-#include "tests/system/group_fixture.h"
-#include "tests/system/raw_node.h"
+#include "tests/system/partition_fixture.h"
 #include "tests/system/thawed_leader.h"
 
 namespace assent::system_tests {
 namespace {
 
 using client::Outcome;
-using std::chrono::milliseconds;
 using std::chrono::seconds;
-using test_support::NodeNetwork;
 using test_support::WaitUntil;
 
 constexpr seconds kHealed{30};
 
-class GroupPartition : public GroupTest {
+class GroupPartition : public PartitionTest {
  protected:
   static void SetUpTestSuite() {
-    auto network = NodeNetwork::Make(3);
-    if (!network.ok()) {
-      why_not_ = network.status().ToString();
-      return;
-    }
-    network_ = std::move(*network);
-    certificates_ = std::make_unique<test_support::TempDir>();
-    ASSERT_TRUE(MakeCertificates(*certificates_, network_->Hosts()).ok());
+    if (!MakeNetwork(3)) return;
     StartHouse({.coordinators = 3,
-                .places = network_->Places(),
+                .places = Network().Places(),
                 .tls = true,
-                .tls_dir = certificates_->path()});
-  }
-  static void TearDownTestSuite() {
-    GroupTest::TearDownTestSuite();
-    network_.reset();
-    certificates_.reset();
+                .tls_dir = CertificateDir()});
   }
   void SetUp() override {
-    if (network_ == nullptr) GTEST_SKIP() << "no partitions on this machine: " << why_not_;
-    GroupTest::SetUp();
+    PartitionTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     ExpectHealed();
   }
-  void TearDown() override {
-    if (network_ == nullptr) return;
-    EXPECT_TRUE(network_->Heal().ok());
-    GroupTest::TearDown();
-  }
-
-  static NodeNetwork& Network() { return *network_; }
 
   // Both ways between `node` and everybody else.
   static void Isolate(const AssentdProcess& node) {
@@ -70,16 +47,7 @@ class GroupPartition : public GroupTest {
     EXPECT_TRUE(WaitUntil(seconds(5), [&] { return MetricOf(node, "assent_leader") == 0; }))
         << node.name() << " still says that it leads";
   }
-
- private:
-  static std::unique_ptr<NodeNetwork> network_;
-  static std::unique_ptr<test_support::TempDir> certificates_;
-  static std::string why_not_;
 };
-
-std::unique_ptr<NodeNetwork> GroupPartition::network_;
-std::unique_ptr<test_support::TempDir> GroupPartition::certificates_;
-std::string GroupPartition::why_not_;
 
 TEST_F(GroupPartition, TheMajorityGoesOnAndTheMinorityAnswersNothingStale) {
   StartLoad();
@@ -96,15 +64,7 @@ TEST_F(GroupPartition, TheMajorityGoesOnAndTheMinorityAnswersNothingStale) {
   EXPECT_EQ(TheProbe().coordinators().OutcomeOf(open->gtrid()).outcome, Outcome::kAborted);
 
   ExpectStepsDown(*old);
-  for (int i = 0; i < 20; ++i) {
-    for (auto question : {&RawNode::Get, &RawNode::Commit, &RawNode::Rollback}) {
-      const RawNode::Word of_won = (minority.*question)(commit->gtrid, seconds(2));
-      EXPECT_NE(of_won.outcome, v1::OUTCOME_ABORTED) << of_won.ToString();
-      const RawNode::Word of_lost = (minority.*question)(open->gtrid(), seconds(2));
-      EXPECT_NE(of_lost.outcome, v1::OUTCOME_COMMITTED) << of_lost.ToString();
-    }
-  }
-  EXPECT_EQ(minority.Begin(seconds(2)).reason, v1::REASON_NOT_LEADER);
+  ExpectNothingStale(minority, commit->gtrid, open->gtrid());
 
   AssentdProcess* leader = Leader(old);
   ASSERT_NE(leader, nullptr);
