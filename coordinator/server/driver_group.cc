@@ -57,13 +57,13 @@ void Driver::On(ChangeCall& call) {
     call.reply(NotLeading());
     return;
   }
-  // The hint is this thread's; what the log answers later comes without one.
+  // No word of another leader, even where the lead was lost meanwhile: the change may be done, and
+  // whoever follows such a word would ask for it once more.
   log_->ChangeMembership(std::move(call.change), [reply = std::move(call.reply)](Status status) {
     if (status.ok()) {
       reply(MembershipAnswer{});
     } else {
-      const bool lost = status.code() == Code::kUnavailable;
-      reply(Refusal{std::move(status), lost ? Reason::kNotLeader : Reason::kNone, 0, {}, {}});
+      reply(Refusal{std::move(status), Reason::kNone, 0, {}, {}});
     }
   });
 }

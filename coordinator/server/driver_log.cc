@@ -280,10 +280,14 @@ void Driver::Answered(const ForgetProposal& about, txlog::Fate fate) {
   if (fate == txlog::Fate::kDurable) return;
   auto waiting = forgetters_.extract(about.gtrid);
   if (waiting.empty()) return;
+  // As for members: nobody shall repeat it unasked.
   for (auto& reply : waiting.mapped()) {
-    reply(NotLeader(Unavailable("the log did not take the record; ask whether " +
-                                ToString(about.gtrid) + " is still listed, and repeat"),
-                    1000));
+    reply(Refusal{Unavailable("the log did not take the record; ask whether " +
+                              ToString(about.gtrid) + " is still listed, and repeat"),
+                  Reason::kNone,
+                  1000,
+                  {},
+                  {}});
   }
 }
 
