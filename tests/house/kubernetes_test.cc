@@ -145,7 +145,9 @@ TEST_F(KubernetesTest, PortsAndNamesMatch) {
         Only("PodDisruptionBudget").at("spec").at("selector").at("matchLabels"),
         spread.at("labelSelector").at("matchLabels"), Only("Service").at("spec").at("selector")}) {
     EXPECT_FALSE(selector.empty());
-    for (const auto& [name, value] : selector.items()) EXPECT_EQ(labels.value(name, ""), value);
+    for (const auto& [name, value] : selector.items()) {
+      EXPECT_EQ(labels.value(name, ""), value.get<std::string>());
+    }
     // The Job's pod is no coordinator.
     EXPECT_NE(Only("Job").at("spec").at("template").at("metadata").at("labels"), selector);
   }
