@@ -103,8 +103,9 @@ void BackupTest::LoseTheGroup() {
   ASSERT_TRUE(deleted.ok()) << deleted.status().ToString();
 }
 
-void BackupTest::Restore(const std::string& refusal) {
-  const auto commands = CommandsUnder("Make the first node");
+void BackupTest::Restore(const std::string& refusal, const std::string& mark,
+                         const std::string& page) {
+  const auto commands = CommandsUnder(mark, page);
   ASSERT_EQ(commands.size(), 2u);
   const CtlAnswer restored = Shell(commands[0]);
   ASSERT_EQ(restored.code, 0) << restored.output;

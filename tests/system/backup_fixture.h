@@ -40,7 +40,10 @@ class BackupTest : public GroupTest {
   // deleted.
   static void LoseTheGroup();
   // "Restore", up to a first node that leads. `refusal`: of a second attempt.
-  static void Restore(const std::string& refusal = "start that node without");
+  // The commands are those under `mark`.
+  static void Restore(const std::string& refusal = "start that node without",
+                      const std::string& mark = "Make the first node",
+                      const std::string& page = "docs/operations.md");
   // Starts both agents anew.
   static void StartAgents(const test_support::Environment& env = {});
   static void KillAgents();

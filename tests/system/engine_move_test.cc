@@ -20,7 +20,6 @@ using std::chrono::seconds;
 using test_support::EtcdServers;
 using test_support::ReplaceAll;
 using test_support::WaitUntil;
-using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -81,18 +80,8 @@ class EngineMove : public BackupTest {
 
   // From a node that is configured anew up to a group that works.
   void MakeTheGroup(const std::string& refused_again) {
-    const auto commands = CommandsUnder("Make the group", kPage);
-    ASSERT_EQ(commands.size(), 2u);
-    const CtlAnswer made = Shell(commands[0]);
-    ASSERT_EQ(made.code, 0) << made.output;
-    EXPECT_THAT(made.output, AllOf(HasSubstr("group incarnation"), HasSubstr("--repin")));
-    const CtlAnswer again = Shell(commands[0]);
-    EXPECT_EQ(again.code, 1);
-    EXPECT_THAT(again.output, HasSubstr(refused_again));
-    EXPECT_EQ(commands[1], "assentd --config assentd.toml");  // As a process of the house.
-    Status started = Node(1).Start();
-    ASSERT_TRUE(started.ok()) << started.ToString();
-    ASSERT_EQ(Leader(), &Node(1));
+    Restore(refused_again, "Make the group", kPage);
+    if (HasFatalFailure()) return;
     EXPECT_THAT(CommandsUnder("Let each agent in", kPage),
                 ElementsAre("assent-agent --config assent-agent.toml --repin"));
     Repin();

@@ -1,6 +1,8 @@
 // Coordinators and their etcd, cut apart: in both directions, and in either.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/support/etcd_servers.h"
 #include "tests/support/process.h"
 #include "tests/system/partition_fixture.h"
@@ -83,9 +85,9 @@ TEST_P(EtcdPartition, AStandbyThatIsCutOffDisturbsNobody) {
   const double term = MetricOf(*leader, "assent_term");
   AssentdProcess* standby = Others(leader).front();
   Cut(*standby, GetParam());
-  // Longer than its lease, which is only for taking the lead.
-  const auto until = std::chrono::steady_clock::now() + 2 * kLease;
-  EXPECT_TRUE(WaitUntil(3 * kLease, [&] { return std::chrono::steady_clock::now() > until; }));
+  // Longer than its lease, which is only for taking the lead. Nothing to wait for: nothing must
+  // happen.
+  std::this_thread::sleep_for(2 * kLease);
   const uint64_t goal = Load().progress().committed + 30;
   EXPECT_TRUE(WaitUntil(seconds(20), [&] { return Load().progress().committed >= goal; }));
   Heal();
