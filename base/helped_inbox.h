@@ -3,9 +3,11 @@
 // keep their order, and what gathers while one is at it makes the next batch.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -27,8 +29,8 @@ class HelpedInbox {
   explicit HelpedInbox(size_t bound) : inbox_(bound) {}
 
   // As those of Inbox, and handle one batch before they return if nobody else is at it. For threads
-  // that hold no lock that the handler may take, may spend the time of a batch, and are not just
-  // now the handler's own.
+  // that hold no lock that the handler may take, and may spend the time of a batch. What the
+  // handler posts itself wakes nobody: it comes next.
   bool Post(T item) EXCLUDES(seat_) {
     if (!inbox_.PostQuietly(std::move(item))) return false;
     Help();
@@ -40,7 +42,9 @@ class HelpedInbox {
     return true;
   }
   // For all others: the thread of Run handles it.
-  bool PostAndWake(T item) { return inbox_.Post(std::move(item)); }
+  bool PostAndWake(T item) {
+    return Handles() ? inbox_.PostQuietly(std::move(item)) : inbox_.Post(std::move(item));
+  }
 
   // Handles until the inbox is closed and empty, then runs `end`, which nothing follows.
   void Run(const Handler& handle, const std::function<void()>& end) EXCLUDES(seat_) {
@@ -52,7 +56,7 @@ class HelpedInbox {
       const bool closed = inbox_.closed();  // Then nothing is added to what is taken next.
       std::vector<T> items = inbox_.TakeAll();
       const bool over = closed && items.empty();
-      wake = wakes_at_ = handle(std::move(items));
+      wake = wakes_at_ = Handle(handle, std::move(items));
       if (!over) continue;
       handle_ = nullptr;
       return end();
@@ -69,12 +73,22 @@ class HelpedInbox {
   size_t size() const { return inbox_.size(); }
 
  private:
+  // Is this thread the one that handles now?
+  bool Handles() const {
+    return handler_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
+  MonotonicTime Handle(const Handler& handle, std::vector<T> items) REQUIRES(seat_) {
+    handler_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    const MonotonicTime next = handle(std::move(items));
+    handler_.store({}, std::memory_order_relaxed);
+    return next;
+  }
   // One batch: if more has come meanwhile, it is worth waking the thread of Run.
   void Help() EXCLUDES(seat_) {
-    if (!seat_.TryLock()) return;  // Who has it looks at the inbox again.
+    if (Handles() || !seat_.TryLock()) return;  // Who has it looks at the inbox again.
     bool wake = true;
     if (handle_ != nullptr) {
-      const MonotonicTime next = (*handle_)(inbox_.TakeAll());
+      const MonotonicTime next = Handle(*handle_, inbox_.TakeAll());
       wake = next < wakes_at_;
       if (wake) wakes_at_ = next;
     }
@@ -87,6 +101,7 @@ class HelpedInbox {
   Mutex seat_;
   const Handler* handle_ GUARDED_BY(seat_) = nullptr;  // While Run runs.
   MonotonicTime wakes_at_ GUARDED_BY(seat_){};         // When Run looks again by itself.
+  std::atomic<std::thread::id> handler_{};
 };
 
 }  // namespace assent
