@@ -91,8 +91,8 @@ struct MembershipChange {
   Member member;
 };
 
-// What the log tells its owner. All calls come from one thread, the log thread, in log order, and
-// must not block: post them to the driver's queue.
+// What the log tells its owner. All calls come from the log thread (or one that does its work just
+// then: never two at a time), in log order, and must not block: post them to the driver's queue.
 class Listener {
  public:
   virtual ~Listener() = default;

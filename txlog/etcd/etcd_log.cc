@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/failpoint.h"
-#include "base/inbox.h"
+#include "base/helped_inbox.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/random.h"
@@ -29,8 +29,8 @@ constexpr std::chrono::milliseconds kTick{25};
 constexpr std::chrono::milliseconds kLeaseMin{2000};
 constexpr std::chrono::milliseconds kHealthEvery{3000};
 constexpr int kTriesInALease = 4;
-// How often the queue is looked into before what came goes to etcd: this thread wakes up at the
-// first entry that an owner proposes, while the others are still being posted.
+// How often the queue is looked into before what came goes to etcd: whoever handles it begins with
+// the first entry that an owner proposes, while the others are still being posted.
 constexpr int kLooksBeforeBatch = 8;
 
 struct ProposalAsked {
@@ -74,7 +74,10 @@ class EtcdLog::Impl {
     client_ = std::make_unique<etcd::Client>(
         std::move(endpoints), [this](etcd::Event event) { inbox_.Post(std::move(event)); });
     health_ = std::make_unique<etcd::HealthWatch>(client_->endpoints(), kHealthEvery);
-    thread_ = std::thread([this] { Run(); });
+    thread_ = std::thread([this] {
+      TellGroup({});
+      inbox_.Run([this](std::vector<Input> inputs) { return Handle(std::move(inputs)); }, [] {});
+    });
   }
 
   ~Impl() {
@@ -93,7 +96,9 @@ class EtcdLog::Impl {
     presence_.Stop();
   }
 
-  void Post(Input input) { inbox_.Post(std::move(input)); }
+  // What calls ask for waits for the log thread, so that what is asked for together goes together;
+  // an answer of etcd is handled at once by the thread that received it.
+  void Post(Input input) { inbox_.PostAndWake(std::move(input)); }
   void PutBehindNext(ProposalAsked proposal) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     behind_next_.push_back(std::move(proposal));
@@ -134,28 +139,23 @@ class EtcdLog::Impl {
     return core;
   }
 
-  void Run() {
-    TellGroup({});
-    MonotonicTime next_tick = Clock::now();
-    while (true) {
-      std::vector<Input> inputs = inbox_.DrainUntil(next_tick);
-      if (inputs.empty() && inbox_.closed()) return;
-      for (int look = 1; !inputs.empty(); ++look) {
-        for (Input& input : inputs) {
-          std::visit([this](auto& one) { On(one); }, input);
-        }
-        if (look == kLooksBeforeBatch) break;
-        inputs = inbox_.TakeAll();
+  MonotonicTime Handle(std::vector<Input> inputs) {
+    for (int look = 1; !inputs.empty(); ++look) {
+      for (Input& input : inputs) {
+        std::visit([this](auto& one) { On(one); }, input);
       }
-      ProposeGathered();
-      Step(etcd::Flush{});
-      if (Clock::now() >= next_tick) {
-        Step(etcd::Tick{});
-        presence_.Tick(Clock::now(), lease_);
-        next_tick = Clock::now() + kTick;
-      }
-      lease_until_ = member_.lease_until().value_or(MonotonicTime()).time_since_epoch().count();
+      if (look == kLooksBeforeBatch) break;
+      inputs = inbox_.TakeAll();
     }
+    ProposeGathered();
+    Step(etcd::Flush{});
+    if (Clock::now() >= next_tick_) {
+      Step(etcd::Tick{});
+      presence_.Tick(Clock::now(), lease_);
+      next_tick_ = Clock::now() + kTick;
+    }
+    lease_until_ = member_.lease_until().value_or(MonotonicTime()).time_since_epoch().count();
+    return next_tick_;
   }
 
   void On(ProposalAsked& input) {
@@ -334,13 +334,14 @@ class EtcdLog::Impl {
   const etcd::Identity identity_;
   const uint64_t id_;
   Listener& listener_;
-  Inbox<Input> inbox_{kInboxBound};
+  HelpedInbox<Input> inbox_{kInboxBound};
   mutable Mutex mutex_;
   std::vector<ProposalAsked> behind_next_ GUARDED_BY(mutex_);
   std::string trouble_ GUARDED_BY(mutex_);
   std::atomic<Duration::rep> lease_until_{0};  // 0: there is none.
 
-  // The log thread's.
+  // Of the one who handles.
+  MonotonicTime next_tick_{};
   etcd::Member member_;
   etcd::Presence presence_;
   bool dead_ = false;
