@@ -54,7 +54,7 @@ Result<Rates> LoadKv(const std::string& address, const Load& load) {
   };
   Window window(load, steady_clock::now());
   for (Call& call : calls) {
-    call.request.set_value(std::string(kEntryBytes - kKeyBytes, 'x'));
+    call.request.set_value(std::string(load.entries_at_once * kEntryBytes - kKeyBytes, 'x'));
     begin(call);
   }
   Status problem;
@@ -76,7 +76,9 @@ Result<Rates> LoadKv(const std::string& address, const Load& load) {
   queue.Shutdown();
   while (queue.Next(&tag, &ok)) continue;
   if (!problem.ok()) return problem;
-  return window.Take();
+  Rates rates = window.Take();
+  rates.per_second *= static_cast<double>(load.entries_at_once);
+  return rates;
 }
 
 Result<size_t> FindLeader(const std::vector<std::string>& addresses,

@@ -11,7 +11,7 @@
 namespace assent::bench {
 
 // Puts through one channel to `address`, in_flight of them at a time, from one thread; an entry is
-// done when its answer has come. UNAVAILABLE: a put failed; the message says how.
+// done when the answer to its put has come. UNAVAILABLE: a put failed; the message says how.
 Result<Rates> LoadKv(const std::string& address, const Load& load);
 
 // Which of `addresses` leads, once one does. DEADLINE_EXCEEDED: none did within `patience`.

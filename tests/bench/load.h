@@ -22,6 +22,8 @@ struct Load {
   std::chrono::milliseconds warm_up{500};
   std::chrono::milliseconds length{2000};
   Proposer proposer = Proposer::kDriver;
+  // How many of them one put carries, as one value; only for key-value stores.
+  size_t entries_at_once = 1;
 };
 
 struct Rates {

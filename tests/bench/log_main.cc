@@ -13,6 +13,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -69,10 +70,11 @@ Result<std::vector<LogSample>> Measure(const Arguments& arguments,
       for (size_t i = 0; i < contenders.size(); ++i) {
         const Contender& one = contenders[(i + static_cast<size_t>(round)) % contenders.size()];
         if (one.system == System::kDisk && in_flight != 1) continue;
+        if (one.system == System::kEtcdThreeAtOnce && in_flight == 1) continue;  // As kEtcdThree.
         auto rates =
             one.load({.in_flight = in_flight, .length = std::chrono::seconds(arguments.seconds)});
         if (!rates.ok()) return rates.status();
-        std::fprintf(stderr, "round %d  %3zu in flight  %-32s %8.0f entries/s  load %.1f\n", round,
+        std::fprintf(stderr, "round %d  %3zu in flight  %-38s %8.0f entries/s  load %.1f\n", round,
                      in_flight, NameOf(one.system).c_str(), rates->per_second, LoadAverage());
         samples.push_back({round, one.system, in_flight, *rates});
       }
@@ -119,6 +121,10 @@ int Compare(const Arguments& arguments) {
     const auto ours = keep(LogGroup::StartOnEtcd(place("oe", 1), (*etcd)->doors()));
     if (!ours.ok()) return Fail(ours.status().message());
     contenders.push_back({System::kEtcdThree, socket(*etcd)});
+    contenders.push_back({System::kEtcdThreeAtOnce, [group = *etcd](Load load) {
+                            load.entries_at_once = std::exchange(load.in_flight, 1);
+                            return group->LoadThroughSocket(load);
+                          }});
     contenders.push_back({System::kOursOnEtcdThree, inside(*ours, Proposer::kDriver)});
   } else {
     const auto one = keep(LogGroup::StartOurs(place("o1", 1)));

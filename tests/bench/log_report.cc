@@ -67,6 +67,8 @@ std::string NameOf(System system) {
       return "etcd, one node";
     case System::kEtcdThree:
       return "etcd, three nodes";
+    case System::kEtcdThreeAtOnce:
+      return "etcd, three nodes, one put for all";
     case System::kOursOnEtcdThree:
       return "ours on etcd, three nodes";
   }
@@ -111,7 +113,9 @@ std::map<std::string, double> Ratios(const std::vector<LogSample>& samples) {
     add("three_nodes_" + suffix + "_through_socket", n, System::kOursThreeSocket,
         System::kEtcdThree, PerSecond);
     add("p99_" + suffix + "_through_socket", n, System::kOursThreeSocket, System::kEtcdThree, P99);
-    const std::string on_etcd = "etcd_engine_" + std::to_string(n) + "_inflight_over_puts";
+    const std::string engine = "etcd_engine_" + std::to_string(n) + "_inflight_over_";
+    add(engine + "one_put", n, System::kOursOnEtcdThree, System::kEtcdThreeAtOnce, PerSecond);
+    const std::string on_etcd = engine + "puts";
     add(on_etcd, n, System::kOursOnEtcdThree, System::kEtcdThree, PerSecond);
     add("p99_" + on_etcd, n, System::kOursOnEtcdThree, System::kEtcdThree, P99);
   }

@@ -18,6 +18,7 @@ enum class System {
   kOursThreeSocket,
   kEtcdOne,
   kEtcdThree,
+  kEtcdThreeAtOnce,  // One put carries all that are in flight.
   kOursOnEtcdThree,
 };
 std::string NameOf(System system);
@@ -43,7 +44,8 @@ std::vector<LogLine> Summarize(const std::vector<LogSample>& samples);
 // By name: one_node_1_inflight_over_disk, with "_through_driver" too, and
 // three_nodes_N_inflight_over_etcd, of entries per second, and p99_N_inflight_over_etcd; with
 // "_through_socket" where our entries came through one, too. And etcd_engine_N_inflight_over_puts,
-// of our log in three nodes of etcd over plain puts there. Each is the median of the ratios
+// of our log in three nodes of etcd over plain puts there, and ..._over_one_put, over a put that
+// carries all N. Each is the median of the ratios
 // within each round, where both had the machine's load of the same minute. What was not measured is
 // not there.
 std::map<std::string, double> Ratios(const std::vector<LogSample>& samples);

@@ -60,10 +60,11 @@ TEST(LogReport, RatiosOverEtcdCompareWhatIsEquallyInFlight) {
 }
 
 TEST(LogReport, OursOnEtcdIsComparedWithPutsThere) {
-  const auto ratios = Ratios({Sample(1, System::kOursOnEtcdThree, 64, 500, 30),
-                              Sample(1, System::kEtcdThree, 64, 100, 60),
-                              Sample(1, System::kEtcdOne, 64, 200, 60)});
-  ASSERT_EQ(ratios.size(), 2u);
+  const auto ratios = Ratios(
+      {Sample(1, System::kOursOnEtcdThree, 64, 500, 30), Sample(1, System::kEtcdThree, 64, 100, 60),
+       Sample(1, System::kEtcdThreeAtOnce, 64, 625, 1), Sample(1, System::kEtcdOne, 64, 200, 60)});
+  ASSERT_EQ(ratios.size(), 3u);
+  EXPECT_DOUBLE_EQ(ratios.at("etcd_engine_64_inflight_over_one_put"), 0.8);
   EXPECT_DOUBLE_EQ(ratios.at("etcd_engine_64_inflight_over_puts"), 5);
   EXPECT_DOUBLE_EQ(ratios.at("p99_etcd_engine_64_inflight_over_puts"), 0.5);
 }
