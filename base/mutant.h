@@ -102,6 +102,8 @@ namespace assent {
   X(kBackupUnproved, "backup_unproved")                    /* by a leader that is over */          \
   X(kRepinUnasked, "repin_unasked")                        /* 1.1: any incarnation is taken */     \
   X(kRestoreNamedEarly, "restore_named_early")             /* etcd: a group before its state */    \
+  X(kRestoreNamedBlindly, "restore_named_blindly")         /* etcd: whose pieces are gone */       \
+  X(kRestoreSweepsLate, "restore_sweeps_late")             /* etcd: a later attempt's pieces */    \
   /* Files: txlog/storage and what joins it to the log. */                                         \
   X(kForceSkipped, "force_skipped")                       /* written taken for durable */          \
   X(kFailedForceIgnored, "failed_force_ignored")          /* goes on after a failed fsync */       \

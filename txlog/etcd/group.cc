@@ -96,6 +96,15 @@ Status CheckVacant(Endpoints& endpoints, const std::string& prefix) {
       "/), or give another etcd_prefix");
 }
 
+// `refused`: the answer to a step of a restore that did not hold.
+Status NotRestored(const std::string& prefix, const Done& refused) {
+  if (refused.ranges.size() != 2) return Unavailable("etcd answered a write with something else");
+  if (!refused.ranges[0].empty()) return Taken(prefix, refused.ranges[0]);
+  return FailedPrecondition("somebody has removed what this restore had written below " + prefix +
+                            ", or begun a group there: see what else works on that prefix, then "
+                            "restore once more");
+}
+
 Status CheckGroup(const std::string& prefix, const Identity& identity) {
   if (Status s = CheckPrefix(prefix); !s.ok()) return s;
   if (ParseIdentity(Text(identity)) == identity) return Ok();
@@ -148,16 +157,16 @@ Status RestoreGroup(const ClientOptions& options, const std::string& prefix,
   if (Status s = CheckVacant(**endpoints, prefix); !s.ok()) return s;
   const Restoring restoring(prefix, identity, std::move(state), SystemRandom64(),
                             Options{}.chunk_bytes);
+  Done last;
   for (size_t i = 0; i < restoring.steps(); ++i) {
     ASSENT_FAILPOINT("etcd.restore.step");
     auto done = Ask(**endpoints, restoring.Step(i));
     if (!done.ok()) return done.status();
-    if (!done->succeeded && !restoring.IsOurs(*done)) {
-      return Taken(prefix, done->ranges.empty() ? std::vector<KeyValue>() : done->ranges[0]);
-    }
+    if (!done->succeeded && !restoring.IsOurs(*done)) return NotRestored(prefix, *done);
+    last = std::move(*done);
   }
   // What it leaves costs space and nothing else, until the first snapshot of a leader.
-  (void)Ask(**endpoints, restoring.Sweep());
+  (void)Ask(**endpoints, restoring.Sweep(last));
   return Ok();
 }
 

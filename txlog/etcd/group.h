@@ -23,7 +23,8 @@ Status BootstrapGroup(const ClientOptions& options, const std::string& prefix,
 // is there wholly or not at all; an attempt that was cut short leaves nothing that counts, and the
 // next one removes it.
 //
-// Errors as BootstrapGroup, with FAILED_PRECONDITION where something is left of a group.
+// Errors as BootstrapGroup, with FAILED_PRECONDITION where something is left of a group, or where
+// somebody removes what was written meanwhile.
 Status RestoreGroup(const ClientOptions& options, const std::string& prefix,
                     const Identity& identity, std::string state);
 

@@ -3,7 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <list>
 #include <optional>
+#include <random>
+#include <string>
+#include <vector>
 
 #include "base/mutant.h"
 #include "tests/simulation/etcd_model.h"
@@ -26,6 +31,10 @@ Restoring Attempt(uint64_t draw, const std::string& state = kState) {
 }
 
 Done Do(EtcdModel& etcd, const Txn& txn) { return std::get<Done>(etcd.Execute(txn)); }
+
+void RemoveEverything(EtcdModel& etcd) {
+  Do(etcd, {.then = {Delete{"assent/shop/", "assent/shop0"}}});
+}
 
 // The first `count` steps. Whether all of them held.
 bool DoSteps(EtcdModel& etcd, const Restoring& attempt, size_t count) {
@@ -116,9 +125,11 @@ TEST(Restoring, AnAttemptCutShortIsNoGroupAndTheNextOneIsWhole) {
     EXPECT_FALSE(IsGroup(etcd)) << cut;
     EXPECT_EQ(Chunks(etcd), cut);
     const Restoring next = Attempt(8, "another state");
-    EXPECT_TRUE(DoSteps(etcd, next, next.steps())) << cut;
+    EXPECT_TRUE(DoSteps(etcd, next, next.steps() - 1)) << cut;
+    const Done named = Do(etcd, next.Step(next.steps() - 1));
+    EXPECT_TRUE(named.succeeded) << cut;
     EXPECT_EQ(FoundBy(etcd), "another state") << cut;
-    Do(etcd, next.Sweep());
+    Do(etcd, next.Sweep(named));
     EXPECT_EQ(Chunks(etcd), next.steps() - 1) << cut;
     EXPECT_EQ(FoundBy(etcd), "another state") << cut;
   }
@@ -174,11 +185,150 @@ TEST(Restoring, AGroupThatIsThereIsLeftAlone) {
 TEST(Restoring, WhatALeaderHasWrittenSinceIsNotSwept) {
   EtcdModel etcd;
   const Restoring attempt = Attempt(7);
-  DoSteps(etcd, attempt, attempt.steps());
+  DoSteps(etcd, attempt, attempt.steps() - 1);
+  const Done named = Do(etcd, attempt.Step(attempt.steps() - 1));
   const std::string of_leader = kLayout.Chunk(SnapshotName(2, 90), 0);
   Do(etcd, {.then = {Put{of_leader, "x"}}});
-  Do(etcd, attempt.Sweep());
+  EXPECT_TRUE(Do(etcd, attempt.Sweep(named)).succeeded);
   EXPECT_EQ(Chunks(etcd), attempt.steps());
+}
+
+TEST(Restoring, ALateSweepLeavesALaterAttemptAlone) {
+  EtcdModel etcd;
+  const Restoring earlier = Attempt(8);
+  DoSteps(etcd, earlier, earlier.steps() - 1);
+  const Done named = Do(etcd, earlier.Step(earlier.steps() - 1));
+  // Also where its answer was lost, and another one told that it had been done.
+  const Done again = Do(etcd, earlier.Step(earlier.steps() - 1));
+  ASSERT_TRUE(earlier.IsOurs(again));
+  for (const Done& known : {named, again}) {
+    for (const uint64_t draw : {7, 9}) {
+      RemoveEverything(etcd);
+      const Restoring later = Attempt(draw, "a later state");
+      ASSERT_TRUE(DoSteps(etcd, later, later.steps() - 1));
+      EXPECT_FALSE(Do(etcd, earlier.Sweep(known)).succeeded);
+      EXPECT_TRUE(Do(etcd, later.Step(later.steps() - 1)).succeeded);
+      EXPECT_FALSE(Do(etcd, earlier.Sweep(known)).succeeded);
+      EXPECT_EQ(FoundBy(etcd), "a later state");
+    }
+  }
+}
+
+TEST(Restoring, PiecesThatAreGoneAreNotNamed) {
+  const Restoring attempt = Attempt(7);
+  for (size_t at = 1; at < attempt.steps(); ++at) {
+    EtcdModel etcd;
+    ASSERT_TRUE(DoSteps(etcd, attempt, at));
+    RemoveEverything(etcd);
+    for (size_t i = at; i < attempt.steps(); ++i) {
+      const Done refused = Do(etcd, attempt.Step(i));
+      EXPECT_FALSE(refused.succeeded) << at << " " << i;
+      EXPECT_FALSE(attempt.IsOurs(refused));
+    }
+    EXPECT_FALSE(IsGroup(etcd));
+    EXPECT_EQ(Chunks(etcd), 0u);
+  }
+}
+
+// ---- Whatever comes late ------------------------------------------------------------------------
+
+// Attempts beside and behind each other, each as RestoreGroup makes it; somebody who removes all of
+// it now and then; requests that were given up, or asked again, and are done at any time.
+class Lives {
+ public:
+  explicit Lives(uint64_t seed) : random_(seed) {}
+
+  // Empty, or what is wrong with the group that is there.
+  std::string Run() {
+    for (int i = 0; i < 300; ++i) {
+      Happen();
+      const auto snapshot = etcd_.Read({.key = kLayout.snapshot()});
+      if (snapshot.empty()) continue;
+      const auto value = ParseSnapshot(snapshot[0].value);
+      if (!value) return "no snapshot but " + snapshot[0].value;
+      for (uint64_t chunk = 0; chunk < value->chunks; ++chunk) {
+        const std::string key = kLayout.Chunk(value->name, chunk);
+        if (etcd_.Read({.key = key}).empty()) return key + " is gone";
+      }
+    }
+    return {};
+  }
+
+  size_t groups = 0;
+  size_t swept = 0;
+
+ private:
+  struct Person {
+    Restoring attempt;
+    size_t next = 0;
+    Done named = {};
+  };
+
+  bool Chance(unsigned percent) { return random_() % 100 < percent; }
+
+  void Happen() {
+    if (Chance(8)) return RemoveEverything(etcd_);
+    if (Chance(20) && !late_.empty()) {
+      const size_t i = random_() % late_.size();
+      (void)etcd_.Execute(late_[i]);
+      late_.erase(late_.begin() + static_cast<std::ptrdiff_t>(i));
+      return;
+    }
+    if (people_.size() < 3 && Chance(30)) {
+      // Who finds a group begins nothing.
+      if (!IsGroup(etcd_)) people_.push_back({Attempt(random_())});
+      return;
+    }
+    if (people_.empty()) return;
+    const auto one =
+        std::next(people_.begin(), static_cast<std::ptrdiff_t>(random_() % people_.size()));
+    if (!GoesOn(*one)) people_.erase(one);
+  }
+
+  // False: it is over.
+  bool GoesOn(Person& person) {
+    const size_t steps = person.attempt.steps();
+    const Txn txn =
+        person.next < steps ? person.attempt.Step(person.next) : person.attempt.Sweep(person.named);
+    if (Chance(15)) late_.push_back(txn);  // On its way still, and asked again.
+    if (Chance(5)) {
+      late_.push_back(txn);
+      return false;
+    }
+    const Done done = Do(etcd_, txn);
+    if (Chance(10)) return true;  // The answer is lost.
+    if (person.next == steps) {
+      swept += done.succeeded;
+      return false;
+    }
+    if (!done.succeeded && !person.attempt.IsOurs(done)) return false;
+    if (++person.next == steps) ++groups;
+    person.named = done;
+    return true;
+  }
+
+  std::mt19937_64 random_;
+  EtcdModel etcd_;
+  std::list<Person> people_;
+  std::vector<Txn> late_;
+};
+
+// The first of so many seeds that goes wrong, and how.
+std::string FirstWrongLife(uint64_t seeds) {
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    if (std::string wrong = Lives(seed).Run(); !wrong.empty()) {
+      return "seed " + std::to_string(seed) + ": " + wrong;
+    }
+  }
+  return {};
+}
+
+TEST(Restoring, AGroupIsWholeWhateverComesLate) {
+  EXPECT_EQ(FirstWrongLife(1000), "");
+  Lives one(1);
+  (void)one.Run();
+  EXPECT_GT(one.groups, 2u);
+  EXPECT_GT(one.swept, 1u);
 }
 
 #if defined(ASSENT_FAILPOINTS)
@@ -189,6 +339,13 @@ TEST(RestoringSeededBugs, AnIdentityBeforeTheStateIsCaught) {
   DoSteps(whole, Attempt(7), Attempt(7).steps());
   EXPECT_EQ(FoundBy(whole), kState) << "it harms only who is cut short";
   EXPECT_NE(WrongGroupOfAnAttemptCutShort(), std::nullopt);
+}
+
+TEST(RestoringSeededBugs, WhatComesLateIsCaught) {
+  for (const Mutant bug : {Mutant::kRestoreNamedBlindly, Mutant::kRestoreSweepsLate}) {
+    ScopedMutant mutant(bug);
+    EXPECT_NE(FirstWrongLife(1000), "") << static_cast<int>(bug);
+  }
 }
 
 #endif

@@ -49,6 +49,10 @@ Txn Restoring::Step(size_t number) const {
                     {.key = layout_.snapshot()},
                     {.key = layout_.Log(kFirstSlot)}};
   }
+  if (number > 0 && !named_early && !(names && MutantOn(Mutant::kRestoreNamedBlindly))) {
+    txn.compares.push_back(
+        {.key = layout_.Chunk(value_.name, number - 1), .is = Compare::Is::kGreater});
+  }
   txn.otherwise = {Range{layout_.identity()}, Range{layout_.snapshot()}};
   if (!names) {
     txn.then = {Chunk(named_early ? number - 1 : number)};
@@ -66,11 +70,16 @@ bool Restoring::IsOurs(const Done& refused) const {
          refused.ranges[1][0].value == Text(value_);
 }
 
-Txn Restoring::Sweep() const {
+Txn Restoring::Sweep(const Done& named) const {
+  // No other snapshot has this revision, whoever is restored below the prefix later.
+  Compare ours{.key = layout_.snapshot(), .what = Compare::What::kModRevision};
+  ours.revision = named.succeeded ? named.revision : named.ranges[1][0].mod_revision;
   const std::string own = layout_.Chunk(value_.name, 0);
   const std::string behind_own = layout_.Chunk(value_.name, ~uint64_t{0});
   const std::string leaders = layout_.Chunk(SnapshotName(kFirstTerm, 0), 0);
-  return {.then = {Delete{layout_.snapshots_begin(), own}, Delete{behind_own, leaders}}};
+  Txn txn{.then = {Delete{layout_.snapshots_begin(), own}, Delete{behind_own, leaders}}};
+  if (!MutantOn(Mutant::kRestoreSweepsLate)) txn.compares = {std::move(ours)};
+  return txn;
 }
 
 }  // namespace assent::txlog::etcd
