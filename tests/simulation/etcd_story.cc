@@ -183,6 +183,11 @@ void EtcdStory::Perform(Process& process, Action& action) {
     ++met_.snapshots;
   } else if (auto* resigned = std::get_if<Resigned>(&action)) {
     if (resigned->moved) ++met_.resigned;
+  } else if (auto* trouble = std::get_if<Trouble>(&action)) {
+    // In these stories nobody else writes into the group.
+    if (trouble->what.find("is damaged") != std::string::npos) {
+      checker_.Wrong("process " + std::to_string(process.id) + ": " + trouble->what);
+    }
   } else if (auto* halt = std::get_if<Halt>(&action)) {
     checker_.Wrong("process " + std::to_string(process.id) + " halts: " + halt->why);
   }

@@ -10,6 +10,8 @@ namespace {
 
 // So many batches in order, and one more may be in flight.
 constexpr uint64_t kInOrderForMore = 256;
+// So often etcd may answer that a batch is gone which was there. Once would prove it.
+constexpr int kTimesUnfoundedMax = 3;
 
 }  // namespace
 
@@ -152,6 +154,7 @@ void Member::SendBatch(Sent& sent) {
   txn.then = {Put{key, Encode(sent.batch)}};
   txn.otherwise = {Range{.key = layout_.leader(), .keys_only = true},
                    Range{.key = key, .keys_only = true}};
+  sent.behind_known = sent.slot == applied_.slot + 1;
   sent.request = Send({Kind::kBatch, sent.slot}, std::move(txn));
   if (MutantOn(Mutant::kEtcdSentIsDurable)) {
     Do(ProposalFates{Fate::kDurable, std::exchange(sent.ids, {})});
@@ -209,8 +212,15 @@ void Member::BatchFailed(Sent& sent, const Done& done) {
   }
   // In our reign nobody else writes there: an answer was lost, the batch was not.
   if (!done.ranges[1].empty()) return DurableUpTo(sent.slot);
-  // It has overtaken the batch before, which is on its way or must be sent again.
   window_broken_ = true;
+  if (sent.behind_known) {
+    // The last batch that is applied stays: no leader deletes that one.
+    Failed(batch_retry_);
+    if (++sent.times_unfounded < kTimesUnfoundedMax) return;
+    return StepDown("the group is damaged: somebody else has deleted " +
+                    layout_.Log(sent.slot - 1) + " in etcd");
+  }
+  // It has overtaken the batch before, which is on its way or must be sent again.
   in_flight_limit_ = std::max<uint64_t>(in_flight_limit_ / 2, 1);
   in_order_ = 0;
 }

@@ -127,9 +127,11 @@ void Member::LogRead(Done& done) {
   uint64_t bytes = 0;
   const bool joins = !std::exchange(load_.joined, true);
   if (joins && !Joins(done.ranges[0])) {
-    return Break("entry " + std::to_string(applied_.index) + " of slot " +
-                 std::to_string(applied_.slot) + " was applied here, but the log below " +
-                 options_.prefix + " in etcd does not hold it (restored from an older copy?)");
+    return Break(
+        "entry " + std::to_string(applied_.index) + " was applied here, but " +
+        layout_.Log(applied_.slot) +
+        " in etcd does not hold it: somebody else has deleted or replaced it, or etcd was "
+        "restored from an older copy. The group is damaged: restore a backup in its place");
   }
   for (const KeyValue& one : done.ranges[0]) {
     if (joins && &one == &done.ranges[0].front()) continue;

@@ -103,8 +103,10 @@ class Member {
     Slot slot = 0;
     Batch batch;
     std::vector<uint64_t> ids;
-    uint64_t request = 0;     // Under way; 0: none is.
-    bool unanswered = false;  // One was, so the batch may be there.
+    uint64_t request = 0;       // Under way; 0: none is.
+    bool unanswered = false;    // One was, so the batch may be there.
+    bool behind_known = false;  // The one before was known to be there when this was sent last.
+    int times_unfounded = 0;    // And was not.
   };
   struct Round {
     std::vector<uint64_t> ids;
