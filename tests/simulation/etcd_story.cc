@@ -18,6 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 constexpr uint64_t kFaultKinds = 9;
 constexpr char kPrefix[] = "assent/shop";
+const Identity kIdentity{"uuid", "shop"};
 
 }  // namespace
 
@@ -53,6 +54,7 @@ EtcdStory::EtcdStory(uint64_t seed, Focus focus, bool trace)
     : focus_(focus), trace_(trace), random_(seed ^ 0x5DEECE66Dull) {
   auto draw = [&](uint64_t from, uint64_t to) { return from + Draw(to - from + 1); };
   options_.prefix = kPrefix;
+  options_.identity = kIdentity;
   options_.address = "host:1";
   options_.lease = milliseconds(draw(1000, 3000));
   options_.lease_margin = milliseconds(draw(0, 300));
@@ -103,7 +105,7 @@ void EtcdStory::Bootstrap() {
   const Layout layout(kPrefix);
   checker_.OnProposed(next_id_);
   const Batch first{.term = 1, .first_index = 1, .records = {RecordOf(next_id_++, 0)}};
-  (void)etcd_.Execute({.then = {Put{layout.identity(), "uuid shop"}, Put{layout.term(), "1"},
+  (void)etcd_.Execute({.then = {Put{layout.identity(), Text(kIdentity)}, Put{layout.term(), "1"},
                                 Put{layout.Log(1), Encode(first)}}});
 }
 

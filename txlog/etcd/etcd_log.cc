@@ -66,7 +66,7 @@ class EtcdLog::Impl {
         identity_(std::move(identity)),
         id_(id),
         listener_(listener),
-        member_(CoreOptions(options_, id)),
+        member_(CoreOptions(options_, identity_, id)),
         presence_(options_.prefix, {id, options_.address},
                   [this](const etcd::SendTxn& request) { client_->Send(request); }) {}
 
@@ -126,9 +126,11 @@ class EtcdLog::Impl {
     uint64_t bytes = 0;
   };
 
-  static etcd::Options CoreOptions(const EtcdLogOptions& options, uint64_t id) {
+  static etcd::Options CoreOptions(const EtcdLogOptions& options, const etcd::Identity& identity,
+                                   uint64_t id) {
     etcd::Options core;
     core.prefix = options.prefix;
+    core.identity = identity;
     core.owner = id;
     core.address = options.address;
     core.lease = options.lease;

@@ -2,14 +2,20 @@
 // piece of news is in the hand of the transcript.
 //
 //   etcd [bytes=n] [flight=n]   a new group and nothing else; of a batch, batches in flight
-//   start 1, stop 1             a process
+//   start 1 [of=UUID]           a process, which was told that the group is UUID's
+//   stop 1, broken 1            it goes; its watch breaks
 //   time 100                    milliseconds; leases end, and each process is given a tick
 //   lead 1, follow 1            1 starts and gets so far by itself; prints nothing
 //   do 1 7, lose 1 7            request 7 of process 1 is done and answered; or the answer is lost
-//   drop 1 7, late 1 7          it is lost; or taken for lost, and done only when `do` says so
-//   again news 1                      what its watch has for it propose 1 a b, read 1 9, resign 1
-//   9, snapshot 1 INDEX STATE full, space, end 1          etcd's quota; the lease of process 1 keys
-//   what etcd holds
+//   drop 1 7                    it is lost
+//   late 1 7                    it is taken for lost, and done only when `do` says so
+//   news 1                      what its watch has for it
+//   propose 1 a b, read 1 9, resign 1 9, snapshot 1 INDEX STATE
+//   full, space, end 1          etcd's quota; the lease of process 1
+//   keys                        what etcd holds
+//   remove log/SLOT             somebody deletes a key of the group
+//   replace UUID                somebody bootstraps another group in its place
+//   anew UUID                   the same in an etcd that is empty, and counts from the start
 #include <gtest/gtest.h>
 
 #include <map>
@@ -40,6 +46,13 @@ class Player {
       etcd_.SetSpace(c.verb == "space");
     } else if (c.verb == "remove") {
       (void)etcd_.Execute({.then = {Delete{options_.prefix + "/group/" + c.Word(0)}}});
+    } else if (c.verb == "replace") {
+      (void)etcd_.Execute(
+          {.then = {Delete{options_.prefix + "/group/", options_.prefix + "/group0"}}});
+      Bootstrap(c.Word(0));
+    } else if (c.verb == "anew") {
+      etcd_ = {};
+      Bootstrap(c.Word(0));
     } else if (c.verb == "keys") {
       for (const KeyValue& one : etcd_.Read({.key = "a", .end = "b"})) {
         lines_.push_back(Text(Txn{.then = {Put{one.key, one.value}}}));
@@ -47,7 +60,7 @@ class Player {
     } else {
       const std::string name = c.Word(0);
       if (c.verb == "start") {
-        Start(name);
+        Start(name, c.Option("of", uuid_));
       } else if (c.verb == "stop") {
         processes_.erase(name);
       } else if (c.verb == "lead" || c.verb == "follow") {
@@ -82,14 +95,20 @@ class Player {
     options_.further_batch_bytes = Number(c.Option("further", "0"));
     options_.batch_bytes_max = Number(c.Option("bytes", "1000"));
     now_ = MonotonicTime(std::chrono::hours(1));
-    const Layout layout(options_.prefix);
-    const Batch first{.term = 1, .first_index = 1, .records = {"first"}};
-    (void)etcd_.Execute({.then = {Put{layout.identity(), "uuid shop"}, Put{layout.term(), "1"},
-                                  Put{layout.Log(1), Encode(first)}}});
+    Bootstrap("uuid");
   }
 
-  void Start(const std::string& name) {
+  void Bootstrap(const std::string& uuid) {
+    uuid_ = uuid;
+    const Layout layout(options_.prefix);
+    const Batch first{.term = 1, .first_index = 1, .records = {"first"}};
+    (void)etcd_.Execute({.then = {Put{layout.identity(), Text(Identity{uuid, "shop"})},
+                                  Put{layout.term(), "1"}, Put{layout.Log(1), Encode(first)}}});
+  }
+
+  void Start(const std::string& name, const std::string& uuid) {
     Options options = options_;
+    options.identity = Identity{uuid, "shop"};
     options.owner = Number(name);
     processes_[name] = Process{.member = std::make_unique<Member>(options)};
     Step(name, Tick{});
@@ -127,7 +146,7 @@ class Player {
 
   // `lead`: until it leads and has nothing to do; otherwise until it only listens.
   void Settle(const std::string& name, bool lead) {
-    Start(name);
+    Start(name, uuid_);
     for (int i = 0; i < 100; ++i) {
       Process& process = processes_.at(name);
       if (process.requests.empty() && (process.leads || !lead)) break;
@@ -179,6 +198,8 @@ class Player {
         news.changes.insert(news.changes.end(), changes.begin(), changes.end());
       }
       Step(name, std::move(news));
+    } else if (c.verb == "broken") {
+      Step(name, WatchEnded{process.watch.watch, "broken"});
     } else if (c.verb == "propose") {
       txlog::etcd::Propose event{.term = process.member->term()};
       for (size_t i = 1; i < c.words.size(); ++i) event.proposals.push_back({next_++, c.words[i]});
@@ -197,6 +218,7 @@ class Player {
   }
 
   EtcdModel etcd_;
+  std::string uuid_;
   Options options_;
   MonotonicTime now_{};
   std::map<std::string, Process> processes_;

@@ -18,6 +18,7 @@ void Member::On(Watched& event) {
   std::vector<Applied> entries;
   bool fits = true;
   for (const Change& change : event.changes) {
+    revision_ = std::max(revision_, change.now.mod_revision);
     if (IsOurVictory(change)) {
       // Whoever hears of it must hear of the lead before the first entry of its term.
       if (!entries.empty()) Do(Apply{std::move(entries)});

@@ -33,7 +33,7 @@ void Member::StartLoad(bool after_failure) {
 
 void Member::SendLoad() {
   load_under_way_ = true;
-  load_ = Load{.page_keys = 64};
+  load_ = Load{.known = revision_, .page_keys = 64};
   Send({Kind::kLoadHead}, {.then = {Range{layout_.identity()}, Range{layout_.term()},
                                     Range{layout_.leader()}, Range{layout_.snapshot()}}});
 }
@@ -58,11 +58,26 @@ void Member::HeadRead(Done& done) {
     return Break("there is no group below " + options_.prefix +
                  " in etcd: it was never bootstrapped, or somebody has removed it");
   }
-  if (identity_made_ != 0 && done.ranges[0][0].mod_revision != identity_made_) {
+  // Neither its name nor its revision tells alone: a restored group keeps the name, and an etcd
+  // that is begun anew has the same revisions once more.
+  const KeyValue& identity = done.ranges[0][0];
+  if (identity_.empty()) identity_ = identity.value;
+  if (identity.value != identity_) {
+    return Break("below " + options_.prefix + " in etcd is the group '" +
+                 identity.value.substr(0, 100) + "' in place of ours, '" + identity_ +
+                 "': start this process anew if it shall serve that one");
+  }
+  if (identity_made_ != 0 && identity.mod_revision != identity_made_) {
     return Break("another group has taken the place of ours below " + options_.prefix +
                  " in etcd (restored from a backup?): start this process anew");
   }
-  identity_made_ = done.ranges[0][0].mod_revision;
+  if (done.revision < load_.known) {
+    return Break("etcd has gone back from revision " + std::to_string(load_.known) + " to " +
+                 std::to_string(done.revision) +
+                 ": it was restored from an older copy, or begun anew, and may have forgotten "
+                 "decisions. Restore a backup of assentctl below an empty prefix");
+  }
+  identity_made_ = identity.mod_revision;
   const KeyValue& term = done.ranges[1][0];
   const std::optional<Term> number = ParseTerm(term.value);
   if (!number) return Break(term.key + " in etcd holds no number");

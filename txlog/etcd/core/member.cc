@@ -11,6 +11,7 @@ namespace assent::txlog::etcd {
 Member::Member(Options options)
     : options_(std::move(options)),
       layout_(options_.prefix),
+      identity_(options_.identity ? Text(*options_.identity) : ""),
       in_flight_limit_(options_.batches_in_flight_max),
       batch_bytes_max_(options_.batch_bytes_max) {
   ASSENT_CHECK(options_.owner != 0);
@@ -82,6 +83,9 @@ void Member::On(Flush&) { may_send_batch_ = true; }
 void Member::On(Tick&) { may_send_batch_ = true; }
 
 void Member::On(TxnAnswered& event) {
+  if (const auto* done = std::get_if<Done>(&event.outcome)) {
+    revision_ = std::max(revision_, done->revision);
+  }
   auto found = requests_.extract(event.request);
   if (found.empty()) return;  // Of a phase that is over.
   switch (found.mapped().kind) {

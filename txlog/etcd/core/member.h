@@ -84,6 +84,7 @@ class Member {
     LeaderValue value;
   };
   struct Load {
+    Revision known = 0;     // etcd's revision when it began, at least.
     Revision revision = 0;  // Everything is read as of then.
     std::optional<SnapshotValue> snapshot;
     Revision snapshot_changed = 0;
@@ -217,7 +218,9 @@ class Member {
   Position applied_;
   Term term_ = 0;
   Revision term_changed_ = 0;   // Of the term's key.
-  Revision identity_made_ = 0;  // Of the identity's key.
+  std::string identity_;        // The text of the group's. Empty: whichever is found.
+  Revision identity_made_ = 0;  // Of its key.
+  Revision revision_ = 0;       // The highest that etcd has told.
   std::optional<Leader> leader_;
   Revision leader_known_at_ = 0;
   bool announced_ = false;

@@ -3,13 +3,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "txlog/etcd/core/layout.h"
 
 namespace assent::txlog::etcd {
 
 struct Options {
-  std::string prefix;   // Of the group's keys; see layout.h.
-  uint64_t owner = 0;   // Drawn at the start of this process, never 0.
+  std::string prefix;                // Of the group's keys; see layout.h.
+  std::optional<Identity> identity;  // Whose group it must be; nothing: whichever is there first.
+  uint64_t owner = 0;                // Drawn at the start of this process, never 0.
   std::string address;  // Where clients find this process, if it leads. Without spaces.
 
   // A leader that vanishes is succeeded this long after it was last heard. etcd may grant more.
