@@ -54,6 +54,7 @@ EtcdStory::EtcdStory(uint64_t seed, Focus focus, bool trace)
     : focus_(focus), trace_(trace), random_(seed ^ 0x5DEECE66Dull) {
   auto draw = [&](uint64_t from, uint64_t to) { return from + Draw(to - from + 1); };
   options_.prefix = kPrefix;
+  options_.lineage = "1 2 3";
   options_.identity = kIdentity;
   options_.address = "host:1";
   options_.lease = milliseconds(draw(1000, 3000));

@@ -48,20 +48,16 @@ Result<std::unique_ptr<EtcdServers>> EtcdServers::Create(const EtcdOptions& opti
 
 Status EtcdServers::Start(size_t which) {
   Server& server = servers_[which];
-  const std::string name = "n" + std::to_string(which + 1);
   const std::string scheme = options_.tls.ca_file.empty() ? "http://" : "https://";
-  std::string cluster;
-  for (size_t i = 0; i < servers_.size(); ++i) {
-    cluster += (i == 0 ? "n" : ",n") + std::to_string(i + 1) + "=http://" + servers_[i].peer;
-  }
   Argv argv = options_.place.launcher;
-  argv.insert(argv.end(), {programs_ + "/etcd", "--name=" + name, "--data-dir=" + dir_.File(name),
-                           "--listen-client-urls=" + scheme + server.client,
-                           "--advertise-client-urls=" + scheme + server.client,
-                           "--listen-peer-urls=http://" + server.peer,
-                           "--initial-advertise-peer-urls=http://" + server.peer,
-                           "--initial-cluster=" + cluster, "--initial-cluster-token=tests",
-                           "--log-level=error", "--logger=zap"});
+  argv.insert(argv.end(),
+              {programs_ + "/etcd", "--name=" + NameOf(which), "--data-dir=" + DataDir(which),
+               "--listen-client-urls=" + scheme + server.client,
+               "--advertise-client-urls=" + scheme + server.client,
+               "--listen-peer-urls=http://" + server.peer,
+               "--initial-advertise-peer-urls=http://" + server.peer,
+               "--initial-cluster=" + InitialCluster(), "--initial-cluster-token=" + token_,
+               "--log-level=error", "--logger=zap"});
   if (!options_.tls.ca_file.empty()) {
     for (const std::string& one :
          {"--trusted-ca-file=" + options_.tls.ca_file, "--cert-file=" + options_.tls.cert_file,
@@ -70,7 +66,7 @@ Status EtcdServers::Start(size_t which) {
     }
   }
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
-  const std::string log = dir_.File(name + ".log");
+  const std::string log = dir_.File(NameOf(which) + ".log");
   auto process = Process::Spawn(
       argv, {}, {.inherit_environment = false, .stdout_file = log, .stderr_file = log});
   if (!process.ok()) return process.status();
@@ -81,10 +77,38 @@ Status EtcdServers::Start(size_t which) {
 std::string EtcdServers::Logs() const {
   std::string logs;
   for (size_t i = 0; i < servers_.size(); ++i) {
-    const std::string file = dir_.File("n" + std::to_string(i + 1) + ".log");
+    const std::string file = dir_.File(NameOf(i) + ".log");
     logs += "\n" + file + ": " + Tail(file);
   }
   return logs;
+}
+
+std::string EtcdServers::InitialCluster() const {
+  std::string cluster;
+  for (size_t i = 0; i < servers_.size(); ++i) {
+    cluster += (i == 0 ? "" : ",") + NameOf(i) + "=http://" + servers_[i].peer;
+  }
+  return cluster;
+}
+
+Status EtcdServers::SaveSnapshot(const std::string& file) {
+  return CtlOn(servers_[0].client, {"snapshot", "save", file}).status();
+}
+
+Status EtcdServers::RestoreSnapshot(const std::string& file, const std::string& token) {
+  for (size_t i = 0; i < servers_.size(); ++i) Kill9(i);
+  ++restored_;
+  token_ = token;
+  for (size_t i = 0; i < servers_.size(); ++i) {
+    auto made =
+        CtlOn(servers_[i].client,
+              {"snapshot", "restore", file, "--name=" + NameOf(i), "--data-dir=" + DataDir(i),
+               "--initial-cluster=" + InitialCluster(), "--initial-cluster-token=" + token_,
+               "--initial-advertise-peer-urls=http://" + servers_[i].peer});
+    if (!made.ok()) return made.status();
+    if (Status s = Start(i); !s.ok()) return s;
+  }
+  return WaitHealthy();
 }
 
 Status EtcdServers::WaitHealthy() {

@@ -51,6 +51,13 @@ class EtcdServers {
   // Until each that runs answers a linearizable read.
   Status WaitHealthy();
 
+  // Writes etcd's own snapshot of what is there now.
+  Status SaveSnapshot(const std::string& file);
+  // Stops all, and starts them with nothing but that snapshot, as an etcd of this token: what
+  // operators do who have lost their etcd. Those given no token have `kToken`.
+  Status RestoreSnapshot(const std::string& file, const std::string& token = kToken);
+  static constexpr char kToken[] = "tests";
+
   // etcdctl with these arguments; what it printed. INTERNAL: it failed; the message says how.
   Result<std::string> Ctl(const std::vector<std::string>& arguments);
 
@@ -64,12 +71,19 @@ class EtcdServers {
       : options_(std::move(options)), programs_(std::move(programs)) {}
   Result<std::string> CtlOn(const std::string& endpoints,
                             const std::vector<std::string>& arguments);
+  std::string NameOf(size_t which) const { return "n" + std::to_string(which + 1); }
+  std::string DataDir(size_t which) const {
+    return dir_.File(NameOf(which) + "." + std::to_string(restored_));
+  }
+  std::string InitialCluster() const;
   std::string Logs() const;
 
   EtcdOptions options_;
   const std::string programs_;
   TempDir dir_;
   std::vector<Server> servers_;
+  std::string token_ = kToken;
+  int restored_ = 0;  // So often.
 };
 
 }  // namespace assent::test_support

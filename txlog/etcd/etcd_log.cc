@@ -18,6 +18,7 @@
 #include "txlog/etcd/core/member.h"
 #include "txlog/etcd/core/presence.h"
 #include "txlog/etcd/group.h"
+#include "txlog/etcd/lineage.h"
 
 namespace assent::txlog {
 namespace {
@@ -61,12 +62,13 @@ Status NotLeading() { return Unavailable("this process does not lead the log"); 
 // Performs what the core says; no rule of the protocol lives here.
 class EtcdLog::Impl {
  public:
-  Impl(EtcdLogOptions options, etcd::Identity identity, uint64_t id, Listener& listener)
+  Impl(EtcdLogOptions options, etcd::Identity identity, const etcd::Lineage& lineage, uint64_t id,
+       Listener& listener)
       : options_(std::move(options)),
         identity_(std::move(identity)),
         id_(id),
         listener_(listener),
-        member_(CoreOptions(options_, identity_, id)),
+        member_(CoreOptions(options_, identity_, lineage, id)),
         presence_(options_.prefix, {id, options_.address},
                   [this](const etcd::SendTxn& request) { client_->Send(request); }) {}
 
@@ -127,12 +129,13 @@ class EtcdLog::Impl {
   };
 
   static etcd::Options CoreOptions(const EtcdLogOptions& options, const etcd::Identity& identity,
-                                   uint64_t id) {
+                                   const etcd::Lineage& lineage, uint64_t id) {
     etcd::Options core;
     core.prefix = options.prefix;
     core.identity = identity;
     core.owner = id;
     core.address = options.address;
+    if (lineage.cluster_id != 0) core.lineage = etcd::Text(lineage);
     core.lease = options.lease;
     core.lease_margin = options.lease / 10;
     core.snapshot_after_bytes = options.snapshot_after_bytes;
@@ -402,8 +405,11 @@ Result<std::unique_ptr<EtcdLog>> EtcdLog::Open(EtcdLogOptions options, Listener&
                               identity->cluster_uuid + ", not of " + options.cluster_uuid +
                               ": give that one's etcd_prefix, or correct cluster_uuid");
   }
+  const Result<etcd::Lineage> lineage = etcd::CheckLineage(**endpoints, options.prefix);
+  if (!lineage.ok()) return lineage.status();
   const uint64_t id = options.id != 0 ? options.id : DrawProcessId();
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(*identity), id, listener);
+  auto impl =
+      std::make_unique<Impl>(std::move(options), std::move(*identity), *lineage, id, listener);
   impl->Start(std::move(*endpoints));
   return std::unique_ptr<EtcdLog>(new EtcdLog(std::move(impl)));
 }

@@ -69,8 +69,9 @@ class EtcdLog final : public DecisionLog {
   // Looks whether the group is there, then starts the log thread, which reads the log, tells
   // `listener`, and takes the lead if nobody has it. `listener` must outlive the log.
   //
-  // FAILED_PRECONDITION: not bootstrapped, or of another cluster; TLS files. INVALID_ARGUMENT: an
-  // option. UNAVAILABLE: no endpoint answers. Others: etcd's words.
+  // FAILED_PRECONDITION: not bootstrapped, or of another cluster; etcd was restored from a snapshot
+  // of its own; TLS files. INVALID_ARGUMENT: an option. UNAVAILABLE: no endpoint answers. Others:
+  // etcd's words.
   static Result<std::unique_ptr<EtcdLog>> Open(EtcdLogOptions options, Listener& listener);
 
   // What was asked for before ends with kInDoubt or UNAVAILABLE if it is not over. Gives up the

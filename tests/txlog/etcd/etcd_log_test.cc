@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/support/etcd_servers.h"
+#include "tests/support/temp_dir.h"
 #include "tests/txlog/contract/contract_fixture.h"
 #include "txlog/etcd/group.h"
 
@@ -387,6 +388,80 @@ TEST_F(EtcdLogTest, RefusesWhenEtcdHasNoSpaceAndLosesNothing) {
   ASSERT_GE(records.size(), durable.size());
   records.resize(durable.size());
   EXPECT_TRUE(records == durable);
+}
+
+TEST_F(EtcdLogTest, NoProcessStartsOnAnEtcdThatWasRestored) {
+  Up();
+  if (servers_ == nullptr) return;
+  Bootstrap();
+  const test_support::TempDir dir;
+  const std::string file = dir.File("snapshot");
+  for (const char* record : {"a", "b"}) {
+    auto process = Open();
+    ASSERT_TRUE(WaitReady(*process));
+    EXPECT_EQ(Propose(*process, record), Fate::kDurable);
+  }
+  Status done = servers_->SaveSnapshot(file);
+  ASSERT_TRUE(done.ok()) << done.ToString();
+  {
+    auto process = Open();
+    ASSERT_TRUE(WaitReady(*process));
+    EXPECT_EQ(Propose(*process, "forgotten"), Fate::kDurable);
+  }
+  const std::string key = std::string(kPrefix) + "/group/etcd";
+  for (const char* token : {EtcdServers::kToken, "another"}) {
+    done = servers_->RestoreSnapshot(file, token);
+    ASSERT_TRUE(done.ok()) << done.ToString();
+    ContractListener listener;
+    const Status s = EtcdLog::Open(Options(), listener).status();
+    EXPECT_EQ(s.code(), Code::kFailedPrecondition) << token;
+    EXPECT_THAT(s.message(), HasSubstr("etcd was restored from a snapshot of its own"));
+    EXPECT_THAT(s.message(), HasSubstr("etcdctl del " + key));
+  }
+  // Whoever knows that nothing was lost.
+  ASSERT_TRUE(servers_->Ctl({"del", key}).ok());
+  for (const char* record : {"c", "d"}) {
+    auto process = Open();
+    ASSERT_TRUE(WaitReady(*process));
+    EXPECT_EQ(Propose(*process, record), Fate::kDurable);
+  }
+  EXPECT_THAT(Open()->listener.seen().Records(), testing::Not(testing::Contains("forgotten")));
+}
+
+TEST_F(EtcdLogTest, AProcessThatRunsSeesWhatARestoredEtcdHasForgotten) {
+  Up();
+  if (servers_ == nullptr) return;
+  Bootstrap();
+  const test_support::TempDir dir;
+  const std::string file = dir.File("snapshot");
+  Process leader, standby;
+  std::promise<Status> leader_died, standby_died;
+  const auto open = [&](Process& process, std::promise<Status>& died) {
+    EtcdLogOptions options = Options();
+    options.on_death = [&](const Status& why) { died.set_value(why); };
+    auto log = EtcdLog::Open(std::move(options), process.listener);
+    ASSERT_TRUE(log.ok()) << log.status().ToString();
+    process.log = std::move(*log);
+  };
+  open(leader, leader_died);
+  ASSERT_TRUE(WaitReady(leader));
+  open(standby, standby_died);
+  EXPECT_EQ(Propose(leader, "kept"), Fate::kDurable);
+  Status done = servers_->SaveSnapshot(file);
+  ASSERT_TRUE(done.ok()) << done.ToString();
+  EXPECT_EQ(Propose(leader, "forgotten"), Fate::kDurable);
+  ASSERT_TRUE(standby.listener.Wait([](const auto& seen) { return seen.Records().size() == 3; }));
+  done = servers_->RestoreSnapshot(file);
+  ASSERT_TRUE(done.ok()) << done.ToString();
+  // Its reign is in that snapshot too, so that it may go on until it writes.
+  EXPECT_NE(Propose(leader, "after"), Fate::kDurable);
+  for (auto* died : {&leader_died, &standby_died}) {
+    auto why = died->get_future();
+    ASSERT_EQ(why.wait_for(kPatience), std::future_status::ready);
+    const Status s = why.get();
+    EXPECT_EQ(s.code(), Code::kDataLoss);
+    EXPECT_THAT(s.message(), HasSubstr("etcd has gone back from revision"));
+  }
 }
 
 TEST_F(EtcdLogTest, SpeaksTlsAsAUserOfEtcd) {

@@ -26,8 +26,9 @@ TEST(Layout, OrderOfKeysIsOrderOfNumbers) {
 
 TEST(Layout, WatchedIsAllOfTheGroupAndNoSnapshot) {
   const Layout layout("p");
-  for (const std::string& key : {layout.identity(), layout.term(), layout.leader(),
-                                 layout.snapshot(), layout.Log(1), layout.Log(~uint64_t{0})}) {
+  for (const std::string& key :
+       {layout.identity(), layout.term(), layout.leader(), layout.snapshot(), layout.lineage(),
+        layout.Log(1), layout.Log(~uint64_t{0})}) {
     EXPECT_GE(key, layout.group_begin());
     EXPECT_LT(key, layout.group_end());
   }
@@ -55,6 +56,18 @@ TEST(Values, ComeBack) {
   EXPECT_EQ(ParseTerm(TermText(12)), Term{12});
   const PresenceValue presence{~uint64_t{0}, "10.0.0.1:7400"};
   EXPECT_EQ(ParsePresence(Text(presence)), presence);
+  const Lineage lineage{~uint64_t{0}, 3, 123456};
+  EXPECT_EQ(ParseLineage(Text(lineage)), lineage);
+}
+
+TEST(Lineages, ContinueForwardsAndInTheSameEtcd) {
+  const Lineage before{7, 3, 100};
+  for (const Lineage& now : {before, Lineage{7, 3, 101}, Lineage{7, 4, 100}}) {
+    EXPECT_TRUE(Continues(before, now)) << Text(now);
+  }
+  for (const Lineage& now : {Lineage{8, 9, 999}, Lineage{7, 2, 999}, Lineage{7, 9, 99}}) {
+    EXPECT_FALSE(Continues(before, now)) << Text(now);
+  }
 }
 
 TEST(Values, NothingElseIsTakenForThem) {
@@ -67,6 +80,9 @@ TEST(Values, NothingElseIsTakenForThem) {
   for (const char* text : {"", "n 1 2 3 4 5", "n 1 2 3 4 5 4294967296", "n 1 2 3 4 5 6 7",
                            " 1 2 3 4 5 6", "n 01 2 3 4 5 6"}) {
     EXPECT_EQ(ParseSnapshot(text), std::nullopt) << text;
+  }
+  for (const char* text : {"", "1 2", "1 2 3 4", "1 2 x", "1 02 3"}) {
+    EXPECT_EQ(ParseLineage(text), std::nullopt) << text;
   }
   for (const char* text : {"", "01", "1 ", "-1"}) EXPECT_EQ(ParseTerm(text), std::nullopt) << text;
 }

@@ -67,7 +67,8 @@ bool Member::TakeChange(const Change& change, std::vector<Applied>* entries) {
     KnowLeader(Leader{now.create_revision, std::move(*value)});
     return true;
   }
-  if (change.deleted) return true;  // Batches that a snapshot covers.
+  if (change.deleted) return true;                // Batches that a snapshot covers.
+  if (now.key == layout_.lineage()) return true;  // Of interest at a start.
   if (now.key == layout_.term()) {
     const std::optional<Term> term = ParseTerm(now.value);
     if (!term) return false;
@@ -119,6 +120,7 @@ void Member::Campaign() {
   txn.then = {
       Put{layout_.leader(), Text(LeaderValue{term, options_.owner, options_.address}), lease_},
       Put{layout_.term(), TermText(term)}, Put{layout_.Log(applied_.slot + 1), Encode(first)}};
+  if (!options_.lineage.empty()) txn.then.push_back(Put{layout_.lineage(), options_.lineage});
   txn.otherwise = {Range{layout_.leader()}};
   campaign_ = Send({Kind::kCampaign}, std::move(txn));
   campaign_term_ = term;

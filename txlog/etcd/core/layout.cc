@@ -65,6 +65,7 @@ Layout::Layout(std::string_view prefix)
       term_(group_begin_ + "term"),
       leader_(group_begin_ + "leader"),
       snapshot_(group_begin_ + "snapshot"),
+      lineage_(group_begin_ + "etcd"),
       log_(group_begin_ + "log/"),
       log_end_(EndOf(log_)) {}
 
@@ -98,6 +99,11 @@ std::string Text(const SnapshotValue& value) {
 
 std::string Text(const PresenceValue& value) {
   return std::to_string(value.id) + " " + value.address;
+}
+
+std::string Text(const Lineage& value) {
+  return std::to_string(value.cluster_id) + " " + std::to_string(value.raft_term) + " " +
+         std::to_string(value.raft_index);
 }
 
 std::string TermText(Term term) { return std::to_string(term); }
@@ -141,6 +147,21 @@ std::optional<PresenceValue> ParsePresence(std::string_view text) {
   const auto id = ParseNumber(words[0]);
   if (words.size() != 2 || !id) return std::nullopt;
   return PresenceValue{*id, std::string(words[1])};
+}
+
+std::optional<Lineage> ParseLineage(std::string_view text) {
+  const std::vector<std::string_view> words = Words(text);
+  if (words.size() != 3) return std::nullopt;
+  const auto cluster = ParseNumber(words[0]);
+  const auto term = ParseNumber(words[1]);
+  const auto index = ParseNumber(words[2]);
+  if (!cluster || !term || !index) return std::nullopt;
+  return Lineage{*cluster, *term, *index};
+}
+
+bool Continues(const Lineage& before, const Lineage& now) {
+  return now.cluster_id == before.cluster_id && now.raft_term >= before.raft_term &&
+         now.raft_index >= before.raft_index;
 }
 
 std::optional<Term> ParseTerm(std::string_view text) { return ParseNumber(text); }

@@ -33,6 +33,7 @@ class Layout {
   const std::string& term() const { return term_; }
   const std::string& leader() const { return leader_; }
   const std::string& snapshot() const { return snapshot_; }
+  const std::string& lineage() const { return lineage_; }
   std::string Log(Slot slot) const;
   const std::string& log_end() const { return log_end_; }
   std::string Chunk(std::string_view name, uint64_t number) const;
@@ -50,7 +51,7 @@ class Layout {
 
  private:
   std::string group_begin_, group_end_, snapshots_begin_, presence_begin_, presence_end_;
-  std::string identity_, term_, leader_, snapshot_, log_, log_end_;
+  std::string identity_, term_, leader_, snapshot_, lineage_, log_, log_end_;
 };
 
 // The group's name, which no process of another one may take for its own.
@@ -82,6 +83,20 @@ struct SnapshotValue {
   bool operator==(const SnapshotValue&) const = default;
 };
 
+// Which etcd it is, and how far it had come when somebody looked, as etcd's Status says. One that
+// was restored from a snapshot of its own, and has forgotten what came behind it, begins anew with
+// the first terms and entries of its Raft; in its keys and their revisions nothing tells of it.
+struct Lineage {
+  uint64_t cluster_id = 0;
+  uint64_t raft_term = 0;
+  uint64_t raft_index = 0;
+
+  bool operator==(const Lineage&) const = default;
+};
+// Can `now` be what was `before`? Both as members said that had just answered a linearizable read:
+// those are never behind what any said earlier.
+bool Continues(const Lineage& before, const Lineage& now);
+
 // A process that is there.
 struct PresenceValue {
   uint64_t id = 0;
@@ -94,12 +109,14 @@ std::string Text(const Identity& value);
 std::string Text(const LeaderValue& value);
 std::string Text(const SnapshotValue& value);
 std::string Text(const PresenceValue& value);
+std::string Text(const Lineage& value);
 std::string TermText(Term term);
 // Nothing: not what Text makes.
 std::optional<Identity> ParseIdentity(std::string_view text);
 std::optional<LeaderValue> ParseLeader(std::string_view text);
 std::optional<SnapshotValue> ParseSnapshot(std::string_view text);
 std::optional<PresenceValue> ParsePresence(std::string_view text);
+std::optional<Lineage> ParseLineage(std::string_view text);
 std::optional<Term> ParseTerm(std::string_view text);
 
 // Of the snapshot that a leader of `term` makes at `index`; no two are the same.

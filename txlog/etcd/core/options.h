@@ -15,6 +15,8 @@ struct Options {
   std::optional<Identity> identity;  // Whose group it must be; nothing: whichever is there first.
   uint64_t owner = 0;                // Drawn at the start of this process, never 0.
   std::string address;  // Where clients find this process, if it leads. Without spaces.
+  // Which etcd it has found at its start, for those that come later. Empty: unknown.
+  std::string lineage;
 
   // A leader that vanishes is succeeded this long after it was last heard. etcd may grant more.
   std::chrono::milliseconds lease{5000};
