@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <sstream>
+#include <utility>
 
 #include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
@@ -69,6 +70,30 @@ std::string DocBlockUnder(const std::vector<DocBlock>& blocks, const std::string
   }
   EXPECT_EQ(texts.size(), 1u) << "blocks of " << language << " under '" << mark << "'";
   return texts.size() == 1 ? texts.front() : "";
+}
+
+std::vector<DocStep> DocSteps(const std::string& block) {
+  std::vector<DocStep> steps;
+  std::istringstream lines(block);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#')) continue;
+    const size_t hash = line.find(" # ");
+    DocStep step = {line.substr(0, hash), hash == std::string::npos ? "" : line.substr(hash + 3)};
+    step.command.erase(step.command.find_last_not_of(' ') + 1);
+    if (!step.command.empty()) steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+std::map<std::string, std::string> DocSettings(const std::string& block) {
+  std::map<std::string, std::string> settings;
+  for (const DocStep& line : DocSteps(block)) {
+    const size_t equals = line.command.find(" = ");
+    EXPECT_NE(equals, std::string::npos) << line.command;
+    if (equals == std::string::npos) continue;
+    settings[line.command.substr(0, equals)] = line.command.substr(equals + 3);
+  }
+  return settings;
 }
 
 void ReplaceAll(const std::string& from, const std::string& to, std::string* text) {

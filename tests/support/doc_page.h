@@ -1,6 +1,7 @@
 // The fenced blocks of a page of docs/, for tests that do what the page says, as it stands there.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,20 @@ std::vector<DocBlock> OfLanguage(const std::vector<DocBlock>& blocks, const std:
 // there is none or more than one.
 std::string DocBlockUnder(const std::vector<DocBlock>& blocks, const std::string& mark,
                           const std::string& language);
+
+// A line of a block of commands: what is run, and where and when by its comment.
+struct DocStep {
+  std::string command;
+  std::string comment;
+
+  bool Says(const std::string& words) const { return comment.starts_with(words); }
+};
+
+// Without lines that are comments alone.
+std::vector<DocStep> DocSteps(const std::string& block);
+
+// Of a block of settings: each key, and its value as it stands there.
+std::map<std::string, std::string> DocSettings(const std::string& block);
 
 // In place.
 void ReplaceAll(const std::string& from, const std::string& to, std::string* text);

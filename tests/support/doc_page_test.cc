@@ -1,5 +1,6 @@
 #include "tests/support/doc_page.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
@@ -43,6 +44,23 @@ TEST(DocPage, EachBlockHasTheMarkAboveIt) {
 
 TEST(DocPage, ABlockThatIsNotThereFailsTheTest) {
   EXPECT_NONFATAL_FAILURE(DocBlockUnder(DocBlocksOf(kPage), "Start", "toml"), "under 'Start'");
+}
+
+TEST(DocPage, ALineIsACommandAndItsComment) {
+  const auto steps = DocSteps("a b      # on node 4, once\nc # d\n\n# e\nf#g\n");
+  ASSERT_EQ(steps.size(), 3u);
+  EXPECT_EQ(steps[0].command, "a b");
+  EXPECT_TRUE(steps[0].Says("on node 4"));
+  EXPECT_EQ(steps[1].comment, "d");
+  EXPECT_EQ(steps[2].command, "f#g");
+}
+
+TEST(DocPage, ASettingIsAKeyAndItsValue) {
+  using testing::ElementsAre;
+  using testing::Pair;
+  EXPECT_THAT(DocSettings("a = 1\nb = \"x = y\"   # why\n"),
+              ElementsAre(Pair("a", "1"), Pair("b", "\"x = y\"")));
+  EXPECT_NONFATAL_FAILURE(DocSettings("[[table]]\n"), "[[table]]");
 }
 
 TEST(DocPage, PagesAreFound) { EXPECT_FALSE(DocBlocks("docs/security.md").empty()); }

@@ -2,9 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
 #include <filesystem>
-#include <sstream>
 
 #include "tests/support/doc_page.h"
 #include "tests/support/doors_under_test.h"
@@ -35,19 +33,16 @@ std::string BackupTest::BlockUnder(const std::string& mark, const std::string& l
 
 std::vector<std::string> BackupTest::CommandsUnder(const std::string& mark,
                                                    const std::string& page) {
-  std::istringstream lines(BlockUnder(mark, "sh", page));
   std::vector<std::string> commands;
-  for (std::string line; std::getline(lines, line);) {
-    line.erase(std::min(line.find(" # "), line.size()));
-    line.erase(line.find_last_not_of(' ') + 1);
-    commands.push_back(line);
+  for (const test_support::DocStep& step : test_support::DocSteps(BlockUnder(mark, "sh", page))) {
+    commands.push_back(step.command);
   }
   return commands;
 }
 
-GroupTest::CtlAnswer BackupTest::Shell(std::string command) {
+GroupTest::CtlAnswer BackupTest::Shell(std::string command, const AssentdProcess& node) {
   ReplaceAll("prod-eu.backup", BackupFile(), &command);
-  ReplaceAll("assentd.toml", Node(1).config_file(), &command);
+  ReplaceAll("assentd.toml", node.config_file(), &command);
   test_support::Environment environment = {{"PATH", test_support::OwnBinDir() + ":/usr/bin:/bin"}};
   if (command.starts_with("assentctl ")) {
     std::string& all = environment["ASSENT_ENDPOINT"];

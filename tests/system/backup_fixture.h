@@ -26,8 +26,8 @@ class BackupTest : public GroupTest {
                                 const std::string& page = "docs/operations.md");
   static std::vector<std::string> CommandsUnder(const std::string& mark,
                                                 const std::string& page = "docs/operations.md");
-  // One of them on this house: its programs, files and addresses.
-  static CtlAnswer Shell(std::string command);
+  // One of them on this house: its programs, files and addresses; on the machine of the node.
+  static CtlAnswer Shell(std::string command, const AssentdProcess& node = Node(1));
   // assentctl at the first node, and what it answers with --json; null: it failed.
   static CtlAnswer CtlAtFirst(const std::vector<std::string>& arguments);
   static nlohmann::json Ask(std::vector<std::string> arguments);

@@ -19,6 +19,7 @@ namespace {
 
 using std::chrono::seconds;
 using test_support::DocBlock;
+using test_support::DocStep;
 using test_support::Process;
 using test_support::ReplaceAll;
 using test_support::WaitUntil;
@@ -59,27 +60,6 @@ TEST(OperationsDoc, NoBlockIsThereThatNoTestRuns) {
         << "docs/operations.md:" << block.line << ": no test runs the block under '" << block.mark
         << "'; write one, and list the mark in operations_doc_test.cc";
   }
-}
-
-// A line of a block: what is run, and where and when by its comment.
-struct Step {
-  std::string command;
-  std::string comment;
-
-  bool Says(const std::string& words) const { return comment.starts_with(words); }
-};
-
-std::vector<Step> StepsOf(const std::string& block) {
-  std::vector<Step> steps;
-  std::istringstream lines(block);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with('#')) continue;
-    const size_t hash = line.find(" # ");
-    Step step = {line.substr(0, hash), hash == std::string::npos ? "" : line.substr(hash + 3)};
-    step.command.erase(step.command.find_last_not_of(' ') + 1);
-    if (!step.command.empty()) steps.push_back(std::move(step));
-  }
-  return steps;
 }
 
 // Where the page's machines are: this one, each with a directory of its own. Its addresses become
@@ -134,7 +114,8 @@ class OperationsDocGroup : public testing::Test {
   // Does what stands under the mark. `the_node`: where "on the node" is.
   void Follow(const std::string& mark, int the_node = 0) {
     SCOPED_TRACE("docs/operations.md, " + mark);
-    for (const Step& step : StepsOf(test_support::DocBlockUnder(Page(), mark, "sh"))) {
+    for (const DocStep& step :
+         test_support::DocSteps(test_support::DocBlockUnder(Page(), mark, "sh"))) {
       SCOPED_TRACE(step.command);
       if (step.Says("on each node")) {
         for (auto& [node, machine] : machines_) Do(step, &machine);
@@ -153,7 +134,7 @@ class OperationsDocGroup : public testing::Test {
   }
 
   // `machine`: null where it does not matter which.
-  void Do(const Step& step, Machine* machine) {
+  void Do(const DocStep& step, Machine* machine) {
     const std::string command = Here(step.command);
     const bool ends = command.find(" --bootstrap") != std::string::npos ||
                       command.find(" --join") != std::string::npos;
@@ -285,15 +266,6 @@ TEST_F(OperationsDocGroup, ItsStepsKeepAGroupGoing) {
   }
   EXPECT_THAT(Members(), AllOf(HasSubstr(Here("10.0.0.1:7401")), HasSubstr(Here("10.0.0.3:7401")),
                                HasSubstr(Here("10.0.0.5:7401"))));
-}
-
-TEST(OperationsDoc, ALineIsACommandAndItsComment) {
-  const auto steps = StepsOf("a b      # on node 4, once\nc # d\n\n# e\nf#g\n");
-  ASSERT_EQ(steps.size(), 3u);
-  EXPECT_EQ(steps[0].command, "a b");
-  EXPECT_TRUE(steps[0].Says("on node 4"));
-  EXPECT_EQ(steps[1].comment, "d");
-  EXPECT_EQ(steps[2].command, "f#g");
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // The commands and settings of docs/security.md, as they stand there.
 #include <gmock/gmock.h>
 
-#include <sstream>
-
 #include "tests/support/connect.h"
 #include "tests/support/doc_page.h"
 #include "tests/support/process.h"
@@ -32,13 +30,7 @@ class SecurityDocTest : public SystemTest {
     return text;
   }
   static test_support::Toml Settings(const std::string& block) {
-    test_support::Toml settings;
-    std::istringstream lines(Here(block));
-    for (std::string line; std::getline(lines, line);) {
-      const size_t equals = line.find(" = ");
-      settings[line.substr(0, equals)] = line.substr(equals + 3);
-    }
-    return settings;
+    return test_support::DocSettings(Here(block));
   }
   // What a shell makes of the block in the directory above `certs`; it stops at the first failure.
   static std::string Shell(const std::string& block) {
