@@ -68,6 +68,9 @@ class Bank {
   // gives the answers that were given before.
   BankReport Check(std::chrono::milliseconds settle);
 
+  // Every transfer, as its client saw it. After Stop.
+  std::vector<ToldTransfer> Told() const;
+
   // Removes its tables, so that another bank can be opened on the same deployment. After Stop.
   Status Close();
 

@@ -54,13 +54,18 @@ BankReport Bank::Check(std::chrono::milliseconds settle) {
                               mariadb.status().ToString());
     return report;
   }
+  const std::vector<ToldTransfer> told = Told();
+  CompareBooks(told, *postgres, *mariadb, options_.initial_balance, &report);
+  AskAgain(told, &report);
+  return report;
+}
+
+std::vector<ToldTransfer> Bank::Told() const {
   std::vector<ToldTransfer> told;
   for (const auto& worker : workers_) {
     for (const Transfer& transfer : worker->transfers) told.push_back(transfer.told);
   }
-  CompareBooks(told, *postgres, *mariadb, options_.initial_balance, &report);
-  AskAgain(told, &report);
-  return report;
+  return told;
 }
 
 void Bank::AskAgain(const std::vector<ToldTransfer>& told, BankReport* report) {
