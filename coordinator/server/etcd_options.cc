@@ -10,17 +10,61 @@
 #include "txlog/etcd/group.h"
 
 namespace assent::coordinator {
+namespace {
+
+// gRPC takes such a word for the name of a host, and looks for it for ever.
+bool IsEndpoint(const std::string& text) {
+  return net::CheckDialAddress("", text).ok() && text.find_first_of(" \t/@,") == std::string::npos;
+}
+
+std::string Malformed(const std::string& endpoint) {
+  std::string problem =
+      "etcd_endpoints \"" + endpoint +
+      "\": no address of a member of etcd; write HOST:PORT with a port from 1 to 65535, such as "
+      "10.0.0.1:2379 or [fd00::1]:2379";
+  if (endpoint.find("://") != std::string::npos) {
+    problem += ", without https:// or http:// (etcd_tls_ca_file is what switches TLS on)";
+  } else if (endpoint.find(',') != std::string::npos) {
+    problem += "; of several, give the flag once for each";
+  }
+  return problem;
+}
+
+// Without TLS nothing leaves this machine (base/net/address.h).
+std::vector<std::string> CheckEndpoints(const EtcdOptions& o) {
+  std::vector<std::string> problems;
+  std::string elsewhere;
+  for (const std::string& one : o.endpoints) {
+    if (!IsEndpoint(one)) {
+      problems.push_back(Malformed(one));
+    } else if (o.tls.empty() && !net::IsLoopback(net::SplitHostPort(one)->host)) {
+      elsewhere += (elsewhere.empty() ? "\"" : ", \"") + one + '"';
+    }
+  }
+  if (!elsewhere.empty()) {
+    problems.push_back(
+        "etcd_endpoints " + elsewhere +
+        ": on other machines, but no certificate protects the way there; set etcd_tls_ca_file (and "
+        "etcd_tls_cert_file, etcd_tls_key_file where etcd asks for a certificate), and give etcd "
+        "--cert-file, --key-file, and https:// in --listen-client-urls and "
+        "--advertise-client-urls; without TLS only an etcd on loopback, such as 127.0.0.1:2379, is "
+        "spoken to");
+  }
+  return problems;
+}
+
+}  // namespace
 
 void DescribeEtcdOptions(OptionSet& set, EtcdOptions& o) {
   set.Add("etcd_endpoints", &o.endpoints,
           "With engine = \"etcd\": the members of etcd, or some of them, HOST:PORT each. One is "
-          "asked until it fails, then the next.");
+          "asked until it fails, then the next. Anything but loopback needs etcd_tls_ca_file.");
   set.Add("etcd_prefix", &o.prefix,
           "Where the group's keys are in etcd, without slashes at its ends; several groups may "
           "share one etcd. Empty: assent/ and the cluster's name.");
   set.Add("etcd_tls_ca_file", &o.tls.ca_file,
           "PEM file with the certificates of the authorities that etcd's must come from. Empty: "
-          "etcd is spoken to without TLS.");
+          "etcd is spoken to without TLS, on loopback alone.");
   set.Add("etcd_tls_cert_file", &o.tls.cert_file,
           "PEM file with the certificate that is shown to etcd, if it asks for one.");
   set.Add("etcd_tls_key_file", &o.tls.key_file,
@@ -48,9 +92,7 @@ std::vector<std::string> CheckEtcdOptions(const Options& o) {
   if (o.etcd.endpoints.empty()) {
     problems.push_back("etcd_endpoints is empty: engine = \"etcd\" needs the addresses of etcd");
   }
-  for (const std::string& one : o.etcd.endpoints) {
-    check(net::CheckDialAddress("etcd_endpoints", one));
-  }
+  for (std::string& problem : CheckEndpoints(o.etcd)) problems.push_back(std::move(problem));
   if (Status s = txlog::etcd::CheckPrefix(EtcdPrefix(o)); !s.ok()) {
     problems.push_back("etcd_" + s.message());
   }

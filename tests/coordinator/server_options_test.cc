@@ -1,4 +1,5 @@
 // The options of assentd: every problem at once, and what they make of the driver's limits.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +9,13 @@
 namespace assent::coordinator {
 namespace {
 
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
 class ServerOptionsTest : public ::testing::Test {
  protected:
   ParseResult Parse(std::vector<std::string> args, std::vector<std::string> environment = {}) {
@@ -15,6 +23,14 @@ class ServerOptionsTest : public ::testing::Test {
     set_ = std::make_unique<OptionSet>("assentd", "coordinator node of Assent");
     DescribeOptions(*set_, options_);
     return set_->Parse(args, environment);
+  }
+  // With a log in etcd at these endpoints.
+  ParseResult ParseEtcd(const std::vector<std::string>& endpoints,
+                        const std::vector<std::string>& more = {}) {
+    std::vector<std::string> args = {"--cluster", "bank", "--engine", "etcd"};
+    for (const std::string& one : endpoints) args.insert(args.end(), {"--etcd-endpoints", one});
+    args.insert(args.end(), more.begin(), more.end());
+    return Parse(args);
   }
   static bool Names(const ParseResult& result, const std::string& word) {
     return std::any_of(result.problems.begin(), result.problems.end(),
@@ -100,6 +116,59 @@ TEST_F(ServerOptionsTest, ALogInEtcdNeedsEtcdAndNoDataDirectory) {
     EXPECT_TRUE(Names(result, word)) << word << "\n" << result.status().message();
   }
   EXPECT_TRUE(Names(Parse({"--cluster", "bank"}), "data_dir is empty"));
+}
+
+TEST_F(ServerOptionsTest, EtcdBeyondLoopbackNeedsTls) {
+  using Args = std::vector<std::string>;
+  EXPECT_THAT(ParseEtcd({"127.0.0.1:2379", "127.8.0.1:1", "localhost:2379", "[::1]:2379"}).problems,
+              IsEmpty());
+  for (const Args& start : {Args{}, Args{"--bootstrap"}, Args{"--restore", "/some/file"}}) {
+    const ParseResult refused = ParseEtcd(
+        {"10.0.0.1:2379", "127.0.0.1:2379", "etcd-2.example:2379", "[fd00::1]:2379"}, start);
+    EXPECT_EQ(refused.exit_code, 2);
+    // One problem, however many members etcd has.
+    EXPECT_THAT(
+        refused.problems,
+        ElementsAre(AllOf(
+            StartsWith("etcd_endpoints \"10.0.0.1:2379\", \"etcd-2.example:2379\", "
+                       "\"[fd00::1]:2379\": "),
+            HasSubstr("no certificate"), HasSubstr("set etcd_tls_ca_file"),
+            HasSubstr("etcd_tls_cert_file, etcd_tls_key_file"), HasSubstr("give etcd --cert-file"),
+            HasSubstr("https:// in --listen-client-urls"), Not(HasSubstr("\"127.0.0.1:2379\"")))));
+  }
+  // Beside all others.
+  const ParseResult many =
+      ParseEtcd({"0.0.0.0:2379"}, {"--listen", "0.0.0.0:7400", "--etcd-user", "x"});
+  for (const char* word : {"etcd_endpoints \"0.0.0.0:2379\"", "listen \"0.0.0.0:7400\"",
+                           "etcd_user and etcd_password_file"}) {
+    EXPECT_TRUE(Names(many, word)) << word << "\n" << many.status().message();
+  }
+  // Whoever has set TLS up wrongly hears what is wrong with that.
+  for (const char* half : {"--etcd-tls-ca-file", "--etcd-tls-cert-file"}) {
+    const ParseResult wrong = ParseEtcd({"10.0.0.1:2379"}, {half, "/no/such.pem"});
+    EXPECT_TRUE(Names(wrong, "/no/such.pem"));
+    EXPECT_FALSE(Names(wrong, "etcd_endpoints")) << wrong.status().message();
+  }
+}
+
+TEST_F(ServerOptionsTest, AnEndpointOfEtcdIsHostAndPort) {
+  for (const char* bad :
+       {"", "etcd-1", "etcd-1:", ":2379", "etcd-1:0", "etcd-1:65536", "etcd-1:2379/v3",
+        "etcd/1:2379", "::1:2379", " 127.0.0.1:2379", "root@etcd-1:2379", "unix:/run/etcd.sock"}) {
+    EXPECT_THAT(ParseEtcd({"127.0.0.1:2379", bad}).problems,
+                ElementsAre(AllOf(StartsWith("etcd_endpoints \"" + std::string(bad) + "\": "),
+                                  HasSubstr("write HOST:PORT"), HasSubstr("[fd00::1]:2379"))))
+        << bad;
+  }
+  for (const char* scheme : {"https://127.0.0.1:2379", "http://etcd-1:2379", "https://etcd-1"}) {
+    EXPECT_THAT(ParseEtcd({scheme}).problems,
+                ElementsAre(AllOf(HasSubstr(scheme), HasSubstr("write HOST:PORT"),
+                                  HasSubstr("etcd_tls_ca_file is what switches TLS on"))));
+  }
+  EXPECT_THAT(ParseEtcd({"127.0.0.1:2379,127.0.0.2:2379"}).problems,
+              ElementsAre(HasSubstr("give the flag once for each")));
+  // Each that is wrong is named.
+  EXPECT_EQ(ParseEtcd({"a", "b"}).problems.size(), 2u);
 }
 
 TEST_F(ServerOptionsTest, MisspeltKeysAreNamed) {

@@ -136,10 +136,12 @@ class BadStart : public SystemTest {
  protected:
   // Runs assentd or the agent with one more file and expects it to end with `code` and words.
   static std::string RunWithConfig(test_support::ServerProcess& process, const std::string& config,
-                                   int code) {
+                                   int code, const std::vector<std::string>& flags = {}) {
     const std::string file = dir_->File("bad.toml");
     EXPECT_TRUE(test_support::WriteFile(file, config).ok());
-    auto finished = process.RunWith({"--config", file});
+    std::vector<std::string> arguments = {"--config", file};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    auto finished = process.RunWith(arguments);
     EXPECT_TRUE(finished.ok()) << finished.status().ToString();
     if (!finished.ok()) return {};
     EXPECT_EQ(finished->status.code, code) << finished->output;
@@ -294,6 +296,22 @@ TEST_F(BadStart, NonLoopbackListenerWithoutCertificates) {
   std::string out =
       RunWithConfig(House().coordinator(), CoordinatorConfig("listen = \"0.0.0.0:7400\"\n"), 2);
   EXPECT_THAT(out, AllOf(HasSubstr("0.0.0.0:7400"), HasSubstr("certificate")));
+}
+
+TEST_F(BadStart, EtcdBeyondLoopbackWithoutTls) {
+  using Flags = std::vector<std::string>;
+  for (const Flags& flags : {Flags{}, Flags{"--bootstrap"}, Flags{"--restore", "/no/such.backup"},
+                             Flags{"--check-config"}}) {
+    const std::string out = RunWithConfig(
+        House().coordinator(),
+        "cluster = \"bank\"\nengine = \"etcd\"\netcd_endpoints = [\"192.0.2.1:2379\", "
+        "\"https://etcd-2:2379\"]\nlisten = \"0.0.0.0:7400\"\n",
+        2, flags);
+    EXPECT_THAT(out, AllOf(HasSubstr("etcd_endpoints \"192.0.2.1:2379\""),
+                           HasSubstr("set etcd_tls_ca_file"), HasSubstr("give etcd --cert-file"),
+                           HasSubstr("etcd_endpoints \"https://etcd-2:2379\""),
+                           HasSubstr("write HOST:PORT"), HasSubstr("listen \"0.0.0.0:7400\"")));
+  }
 }
 
 TEST_F(BadStart, TwoAgentsOfOneId) {
