@@ -464,6 +464,17 @@ TEST_F(EtcdLogTest, AProcessThatRunsSeesWhatARestoredEtcdHasForgotten) {
   }
 }
 
+TEST_F(EtcdLogTest, WithoutTlsNoProxyIsAskedForTheWay) {
+  Up();
+  if (servers_ == nullptr) return;
+  ASSERT_EQ(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);  // Nobody is there.
+  Bootstrap();
+  auto process = Open();
+  unsetenv("http_proxy");
+  ASSERT_NE(process->log, nullptr);
+  EXPECT_TRUE(ProposeUntilDurable(*process, "straight"));
+}
+
 TEST_F(EtcdLogTest, SpeaksTlsAsAUserOfEtcd) {
   const auto paths = test_support::PathsOf(test_support::TestCertificates(), "node");
   Up({.tls = paths});
