@@ -69,6 +69,7 @@ EtcdStory::EtcdStory(uint64_t seed, Focus focus, bool trace)
   options_.snapshot_after_batches = draw(3, 60);
   options_.chunk_bytes = draw(10, 60);
   options_.trim_batches = draw(1, 10);
+  options_.trim_pause = milliseconds(5 * options_.trim_batches);
   options_.page_bytes = draw(50, 1000);
   loss_percent_ = Chance(70) ? static_cast<unsigned>(draw(1, 20)) : 0;
   disorder_percent_ = Chance(60) ? static_cast<unsigned>(draw(5, 60)) : 0;

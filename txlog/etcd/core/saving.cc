@@ -134,6 +134,7 @@ void Member::Saved(const Done& done, Revision changed) {
       return;
     case Saving::Step::kTrim:
       saving_.step = Saving::Step::kFind;
+      saving_.retry.at = now_ + options_.trim_pause;
       return;
   }
 }
