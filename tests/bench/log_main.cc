@@ -118,9 +118,8 @@ int Compare(const Arguments& arguments) {
   if (arguments.engine == "etcd") {
     const auto etcd = start_etcd("e3", 3);
     if (!etcd.ok()) return Fail(etcd.status().message());
-    // Of its own: the transactions of etcd 3.4 become slower for good once many keys were put
-    // within a tenth of a second, since each copies a buffer that grows to as many and never
-    // shrinks.
+    // Of its own: the transactions of etcd 3.4 stay slower once many keys were put within a tenth
+    // of a second, since each copies a buffer that grew to as many.
     const auto below_ours = start_etcd("o3", 3);
     if (!below_ours.ok()) return Fail(below_ours.status().message());
     const auto ours = keep(LogGroup::StartOnEtcd(place("oe", 1), (*below_ours)->doors()));

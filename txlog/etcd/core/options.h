@@ -43,7 +43,8 @@ struct Options {
   uint64_t chunk_bytes = 1 << 20;
   // How many batches one request deletes, and how long afterwards the next does. Together with what
   // is put that is below 512 keys in 100 ms: each transaction of etcd 3.4 copies a buffer that
-  // grows to the most that was ever changed within such a time, and never shrinks (bucketBuffer).
+  // grows to the most that was ever changed within such a time, and hardly shrinks (mvcc/backend,
+  // bucketBuffer.Copy).
   uint64_t trim_batches = 100;
   std::chrono::milliseconds trim_pause{25};
   // When the log is read: how much one answer shall hold about.
