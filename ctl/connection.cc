@@ -9,6 +9,7 @@
 
 #include "base/net/address.h"
 #include "base/rpc/connect_hint.h"
+#include "base/rpc/proxy.h"
 #include "base/rpc/status.h"
 
 namespace assent::ctl {
@@ -87,6 +88,7 @@ size_t Connection::Find(const std::string& endpoint) {
   }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
+  rpc::GoStraightToLoopback(endpoint, arguments);
   if (!options_.tls_server_name.empty()) {
     arguments.SetSslTargetNameOverride(options_.tls_server_name);
   }

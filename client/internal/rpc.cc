@@ -8,6 +8,7 @@
 #include "base/rpc/connect_hint.h"
 #include "base/rpc/credentials.h"
 #include "base/rpc/pings.h"
+#include "base/rpc/proxy.h"
 #include "base/rpc/status.h"
 
 namespace assent::client::internal {
@@ -70,6 +71,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint, const Tl
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Repeating is our business: we know which repeats are safe.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  rpc::GoStraightToLoopback(endpoint, arguments);
   if (!tls.server_name.empty()) arguments.SetSslTargetNameOverride(tls.server_name);
   if (endpoint.starts_with("unix:")) credentials = grpc::InsecureChannelCredentials();
   return grpc::CreateCustomChannel(endpoint, credentials, arguments);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/rpc/connect_hint.h"
+#include "base/rpc/proxy.h"
 #include "base/rpc/status.h"
 
 namespace assent::agent {
@@ -26,6 +27,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
   // A connection of its own: channels to the same place would otherwise share one.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(64 << 20);
+  rpc::GoStraightToLoopback(target, arguments);
   if (!security.server_name.empty()) arguments.SetSslTargetNameOverride(security.server_name);
   return grpc::CreateCustomChannel(target, security.credentials, arguments);
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/rpc/credentials.h"
+#include "base/rpc/proxy.h"
 
 namespace assent::txlog::etcd {
 namespace {
@@ -30,8 +31,7 @@ Result<std::unique_ptr<Endpoints>> Endpoints::Open(const ClientOptions& options)
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // What was sent twice must be known to be.
-    // gRPC would ask the environment's http_proxy for the way, to loopback too.
-    if (options.tls.empty()) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    rpc::GoStraightToLoopback(address, arguments);
     arguments.SetMaxReceiveMessageSize(-1);
     arguments.SetMaxSendMessageSize(-1);
     made->channels_.push_back(grpc::CreateCustomChannel(address, *credentials, arguments));
