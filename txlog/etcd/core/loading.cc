@@ -10,13 +10,20 @@
 namespace assent::txlog::etcd {
 namespace {
 
-constexpr int64_t kPageKeysMin = 8;
-constexpr int64_t kPageKeysMax = 1024;
+// So many pages in order, and one may hold twice as much. More than two: where only one batch comes
+// at a time, the first of a load is one that is known already.
+constexpr uint64_t kPagesForMore = 8;
 
 const std::string* Message(const Outcome& outcome) {
   if (const auto* no = std::get_if<NotDone>(&outcome)) return &no->message;
   if (const auto* no = std::get_if<NoAnswer>(&outcome)) return &no->message;
   return nullptr;
+}
+
+// It may have been too long for the link, or for the time that there was.
+bool MayBeTooLong(const Outcome& outcome) {
+  const auto* no = std::get_if<NotDone>(&outcome);
+  return no == nullptr || no->why == NotDone::Why::kTooLarge;
 }
 
 }  // namespace
@@ -33,7 +40,7 @@ void Member::StartLoad(bool after_failure) {
 
 void Member::SendLoad() {
   load_under_way_ = true;
-  load_ = Load{.known = revision_, .page_keys = 64};
+  load_ = Load{.known = revision_};
   Send({Kind::kLoadHead}, {.then = {Range{layout_.identity()}, Range{layout_.term()},
                                     Range{layout_.leader()}, Range{layout_.snapshot()}}});
 }
@@ -43,6 +50,7 @@ void Member::LoadAnswered(Kind kind, Outcome& outcome) {
   if (done == nullptr) {
     // Also when the revision is compacted meanwhile: then from the beginning, as of now.
     Tell("the log can't be read from etcd: " + *Message(outcome));
+    if (kind == Kind::kLoadLog && MayBeTooLong(outcome)) PageTooLong();
     return StartLoad(true);
   }
   if (kind == Kind::kLoadHead) return HeadRead(*done);
@@ -97,30 +105,31 @@ void Member::HeadRead(Done& done) {
     load_.snapshot = std::move(*value);
     load_.snapshot_changed = snapshot.mod_revision;
   }
-  if (load_.snapshot && load_.snapshot->index > applied_.index) return SendLoadChunk();
-  SendLoadLog();
+  if (!load_.snapshot || load_.snapshot->index <= applied_.index) return SendLoadLog();
+  if (pieces_.of != load_.snapshot) pieces_ = {.of = load_.snapshot};
+  SendLoadChunk();
 }
 
 void Member::SendLoadChunk() {
-  Range chunk{.key = layout_.Chunk(load_.snapshot->name, load_.chunks), .revision = load_.revision};
+  Range chunk{.key = layout_.Chunk(pieces_.of->name, pieces_.count), .revision = load_.revision};
   Send({Kind::kLoadChunk}, {.then = {std::move(chunk)}});
 }
 
 void Member::ChunkRead(Done& done) {
-  const SnapshotValue& snapshot = *load_.snapshot;
+  const SnapshotValue& snapshot = *pieces_.of;
   const std::string damaged = "snapshot " + snapshot.name + " below " + options_.prefix +
                               " in etcd is damaged, or not whole";
   if (done.ranges.size() != 1 || done.ranges[0].size() != 1) return Break(damaged);
-  load_.state += done.ranges[0][0].value;
-  if (++load_.chunks < snapshot.chunks) return SendLoadChunk();
-  if (load_.state.size() != snapshot.bytes || Crc32c(load_.state) != snapshot.crc) {
+  pieces_.state += done.ranges[0][0].value;
+  if (++pieces_.count < snapshot.chunks) return SendLoadChunk();
+  if (pieces_.state.size() != snapshot.bytes || Crc32c(pieces_.state) != snapshot.crc) {
     return Break(damaged);
   }
   slots_.clear();
   applied_ = {snapshot.index, snapshot.term, snapshot.slot - 1};
   load_.joined = true;  // Of what was applied before nothing counts any more.
-  Do(Restore{snapshot.index, snapshot.term, std::move(load_.state)});
-  load_.state.clear();
+  Do(Restore{snapshot.index, snapshot.term, std::move(pieces_.state)});
+  pieces_ = {};
   SendLoadLog();
 }
 
@@ -131,7 +140,7 @@ void Member::SendLoadLog() {
   }
   Range page{.key = layout_.Log(applied_.slot + (load_.joined ? 1 : 0)),
              .end = layout_.log_end(),
-             .limit = load_.page_keys,
+             .limit = page_.keys,
              .revision = load_.revision};
   Send({Kind::kLoadLog}, {.then = {std::move(page)}});
 }
@@ -157,12 +166,26 @@ void Member::LogRead(Done& done) {
                  std::to_string(applied_.index) + " of slot " + std::to_string(applied_.slot));
   }
   if (!entries.empty()) Do(Apply{std::move(entries)});
-  const bool more = done.ranges[0].size() == static_cast<size_t>(load_.page_keys);
+  const bool more = done.ranges[0].size() == static_cast<size_t>(page_.keys);
   if (!more) return Loaded();
-  // So that an answer holds about page_bytes, whatever the batches' size.
-  load_.page_keys = bytes > options_.page_bytes ? load_.page_keys / 2 : load_.page_keys * 2;
-  load_.page_keys = std::clamp(load_.page_keys, kPageKeysMin, kPageKeysMax);
+  PageRead(bytes);
   SendLoadLog();
+}
+
+// So that an answer holds about page_bytes, whatever the batches' size.
+void Member::PageRead(uint64_t bytes) {
+  if (++page_.in_order % kPagesForMore == 0) {
+    page_.keys_max = std::min(page_.keys_max * 2, Page::kKeysMax);
+  }
+  page_.keys = bytes > options_.page_bytes ? page_.keys / 2 : page_.keys * 2;
+  page_.keys = std::clamp<int64_t>(page_.keys, 1, page_.keys_max);
+}
+
+// What was applied stays so, and the next load goes on from there: with at least one key that comes
+// each time, it ends.
+void Member::PageTooLong() {
+  page_.keys = page_.keys_max = std::max<int64_t>(page_.keys / 2, 1);
+  page_.in_order = 0;
 }
 
 void Member::Loaded() {

@@ -88,11 +88,21 @@ class Member {
     Revision revision = 0;  // Everything is read as of then.
     std::optional<SnapshotValue> snapshot;
     Revision snapshot_changed = 0;
-    std::string state;
-    uint64_t chunks = 0;
-    int64_t page_keys = 0;
     bool joined = false;  // What is applied was found in etcd.
     std::optional<Leader> leader;
+  };
+  // What is read of a snapshot. Its pieces never change: a load that failed need not begin anew.
+  struct Pieces {
+    std::optional<SnapshotValue> of;
+    uint64_t count = 0;
+    std::string state;
+  };
+  // How many keys of the log are read at once.
+  struct Page {
+    static constexpr int64_t kKeysMax = 1024;
+    int64_t keys = 64;
+    int64_t keys_max = kKeysMax;  // Halved when an answer was too long, slowly doubled otherwise.
+    uint64_t in_order = 0;        // Answers since then.
   };
   struct SlotEnd {
     Slot slot = 0;
@@ -158,6 +168,8 @@ class Member {
   void HeadRead(Done& done);
   void ChunkRead(Done& done);
   void LogRead(Done& done);
+  void PageRead(uint64_t bytes);
+  void PageTooLong();
   void Loaded();
   // False: the batch is not the one that follows, or its bytes are no batch.
   bool Take(Slot slot, std::string_view bytes, std::vector<Applied>* entries);
@@ -231,6 +243,8 @@ class Member {
 
   bool load_under_way_ = false;
   Load load_;
+  Pieces pieces_;
+  Page page_;
   Retry load_retry_;
   uint64_t watch_ = 0;
 
