@@ -43,6 +43,7 @@ namespace assent {
   X(kEtcdStaleRead, "etcd.stale_read")                /* a read without asking etcd */        \
   X(kEtcdTrustsItself, "etcd.trusts_itself")          /* leads on without lease and asking */ \
   X(kEtcdFullIsRefused, "etcd.full_is_refused")       /* no space taken for not done */       \
+  X(kEtcdSettlesInReign, "etcd.settles_in_reign")     /* refused what may still come */       \
   X(kEtcdReadSkipsWindow, "etcd.read_skips_window")   /* before its own batches */            \
   X(kEtcdWatchGapIgnored, "etcd.watch_gap_ignored")   /* applied behind a gap */              \
   X(kEtcdSwitchedEarly, "etcd.switched_early")        /* to a snapshot not yet whole */       \

@@ -20,6 +20,12 @@ constexpr uint64_t kFaultKinds = 9;
 constexpr char kPrefix[] = "assent/shop";
 const Identity kIdentity{"uuid", "shop"};
 
+// The step that ends a reign and reads what of it is there.
+bool Settles(const Txn& txn) {
+  return txn.then.size() == 2 && std::holds_alternative<Delete>(txn.then[0]) &&
+         std::holds_alternative<Range>(txn.then[1]);
+}
+
 }  // namespace
 
 EtcdStory::Met& EtcdStory::Met::operator+=(const Met& other) {
@@ -34,6 +40,7 @@ EtcdStory::Met& EtcdStory::Met::operator+=(const Met& other) {
   restored += other.restored;
   snapshots += other.snapshots;
   no_space += other.no_space;
+  settled += other.settled;
   resigned += other.resigned;
   return *this;
 }
@@ -368,6 +375,7 @@ void EtcdStory::Answer(Process& process, const Request& request, bool lost) {
     TxnAnswered answer{sent->request, NoAnswer{"lost"}};
     if (!request.given_up) {
       Outcome outcome = etcd_.Execute(sent->txn);
+      if (Settles(sent->txn) && !lost && std::get<Done>(outcome).succeeded) ++met_.settled;
       if (!lost) answer.outcome = std::move(outcome);
     }
     process.answers.push_back(std::move(answer));

@@ -46,6 +46,7 @@ class EtcdStory {
     size_t restored = 0;
     size_t snapshots = 0;
     size_t no_space = 0;
+    size_t settled = 0;  // Reigns that ended with a look at what of them is there.
     size_t resigned = 0;
 
     Met& operator+=(const Met& other);

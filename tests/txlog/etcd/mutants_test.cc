@@ -30,6 +30,7 @@ const Case kCases[] = {
     {Mutant::kEtcdUnknownIsRefused, Focus::kGeneral, 100},
     {Mutant::kEtcdSentIsDurable, Focus::kGeneral, 100},
     {Mutant::kEtcdFullIsRefused, Focus::kGeneral, 200},
+    {Mutant::kEtcdSettlesInReign, Focus::kGeneral, 1000},
     {Mutant::kEtcdStaleRead, Focus::kGeneral, 100},
     {Mutant::kEtcdTrustsItself, Focus::kGeneral, 100},
     {Mutant::kEtcdReadSkipsWindow, Focus::kGeneral, 100},

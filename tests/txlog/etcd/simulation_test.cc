@@ -21,6 +21,7 @@ TEST(EtcdSimulation, General) {
   ExpectMany("restored", met.restored, 300);
   ExpectMany("snapshots", met.snapshots, 500);
   ExpectMany("no space", met.no_space, 200);
+  ExpectMany("settled", met.settled, 20);
   ExpectMany("resigned", met.resigned, 100);
 }
 

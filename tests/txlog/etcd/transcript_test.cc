@@ -9,13 +9,14 @@
 //   do 1 7, lose 1 7            request 7 of process 1 is done and answered; or the answer is lost
 //   drop 1 7                    it is lost
 //   late 1 7                    it is taken for lost, and done only when `do` says so
+//   hold 1 7, answer 1 7        it is done, and answered later
 //   news 1                      what its watch has for it
 //   propose 1 a b, read 1 9, resign 1 9, snapshot 1 INDEX STATE
-//   full, space, end 1          etcd's quota; the lease of process 1
-//   keys                        what etcd holds
-//   remove log/SLOT             somebody deletes a key of the group
-//   replace UUID                somebody bootstraps another group in its place
-//   anew UUID                   the same in an etcd that is empty, and counts from the start
+//   full [n], space             etcd's quota; n requests are done all the same, and answered as
+//   full end 1                       the lease of process 1 keys                        what etcd
+//   holds remove log/SLOT             somebody deletes a key of the group replace UUID somebody
+//   bootstraps another group in its place anew UUID                   the same in an etcd that is
+//   empty, and counts from the start
 #include <gtest/gtest.h>
 
 #include <map>
@@ -43,7 +44,8 @@ class Player {
     } else if (c.verb == "time") {
       Pass(milliseconds(Number(c.Word(0))));
     } else if (c.verb == "full" || c.verb == "space") {
-      etcd_.SetSpace(c.verb == "space");
+      const int crossing = c.words.empty() ? 0 : static_cast<int>(Number(c.Word(0)));
+      etcd_.SetSpace(c.verb == "space", crossing);
     } else if (c.verb == "remove") {
       (void)etcd_.Execute({.then = {Delete{options_.prefix + "/group/" + c.Word(0)}}});
     } else if (c.verb == "replace") {
@@ -76,6 +78,7 @@ class Player {
   struct Process {
     std::unique_ptr<Member> member;
     std::map<uint64_t, Action> requests;
+    std::map<uint64_t, Outcome> held;
     StartWatch watch;
     bool leads = false;
     LeaseId lease = 0;
@@ -184,7 +187,12 @@ class Player {
 
   void At(const Command& c, const std::string& name, Process& process) {
     const uint64_t word = c.words.size() > 1 && isdigit(c.words[1][0]) ? Number(c.words[1]) : 0;
-    if (c.verb == "do") {
+    if (c.verb == "hold") {
+      process.held[word] = etcd_.Execute(std::get<SendTxn>(process.requests.at(word)).txn);
+    } else if (c.verb == "answer") {
+      process.requests.erase(word);
+      Step(name, TxnAnswered{word, process.held.at(word)});
+    } else if (c.verb == "do") {
       Do(name, process, word, true, true);
     } else if (c.verb == "lose") {
       Do(name, process, word, true, false);

@@ -50,8 +50,8 @@ void Member::StepDown(const std::string& why) {
   Tell("this process no longer leads: " + why);
   std::vector<uint64_t> refused, in_doubt;
   for (const Sent& sent : window_) {
-    const bool maybe = sent.request != 0 || sent.unanswered;
-    auto& fate = maybe && !MutantOn(Mutant::kEtcdUnknownIsRefused) ? in_doubt : refused;
+    auto& fate =
+        sent.may_be_there() && !MutantOn(Mutant::kEtcdUnknownIsRefused) ? in_doubt : refused;
     fate.insert(fate.end(), sent.ids.begin(), sent.ids.end());
   }
   window_.clear();
@@ -80,8 +80,47 @@ void Member::StepDown(const std::string& why) {
     Do(Resigned{id, true});
   }
   resignation_ = 0;
+  settling_ = 0;
   reign_ = 0;
   StartLoad(false);
+}
+
+void Member::ReignIsOver() {
+  if (settling_ != 0) return;  // Perhaps by that; its answer tells more.
+  StepDown("another process has taken the lead, or its lease has ended");
+}
+
+// Steps down because etcd takes nothing, once it is known what became of what was sent. One step
+// ends the reign and reads what of it is there: of the rest nothing can be written any more,
+// however late a request arrives. etcd does this step also where it has no space.
+void Member::Settle(const std::string& why) {
+  if (settling_ != 0) return;
+  const bool open = std::any_of(window_.begin(), window_.end(),
+                                [](const Sent& sent) { return sent.may_be_there(); });
+  if (!open) return StepDown(why);
+  settling_why_ = why;
+  Txn txn{.compares = {StillLeads()}};
+  if (!MutantOn(Mutant::kEtcdSettlesInReign)) txn.then.emplace_back(Delete{layout_.leader()});
+  txn.then.emplace_back(
+      Range{.key = layout_.Log(applied_.slot + 1), .end = layout_.log_end(), .keys_only = true});
+  settling_ = Send({Kind::kSettle}, std::move(txn));
+}
+
+// Where it does not tell, it was tried: what may be there is in doubt.
+void Member::SettleAnswered(Outcome& outcome) {
+  const auto* done = std::get_if<Done>(&outcome);
+  if (done != nullptr && done->succeeded && done->ranges.size() == 1) {
+    Slot there = applied_.slot;
+    for (const KeyValue& one : done->ranges[0]) {
+      if (layout_.SlotOf(one.key) == there + 1) ++there;
+    }
+    if (there > applied_.slot) DurableUpTo(there);
+    for (Sent& sent : window_) {
+      sent.request = 0;
+      sent.unanswered = false;
+    }
+  }
+  StepDown(settling_why_);
 }
 
 void Member::On(Resign& event) {
@@ -178,29 +217,27 @@ void Member::BatchAnswered(Slot slot, uint64_t request, Outcome& outcome) {
   });
   if (sent == window_.end()) return;  // A later one proved that it is there.
   sent->request = 0;
-  if (const auto* done = std::get_if<Done>(&outcome)) {
-    if (done->succeeded) return DurableUpTo(slot);
-    return BatchFailed(*sent, *done);
-  }
+  const auto* done = std::get_if<Done>(&outcome);
+  if (done != nullptr && done->succeeded) return DurableUpTo(slot);
+  const auto* not_done = std::get_if<NotDone>(&outcome);
+  const bool no_space = not_done != nullptr && not_done->why == NotDone::Why::kNoSpace;
+  // The request that uses up the quota is done, and answered so all the same.
+  const bool maybe = no_space && !MutantOn(Mutant::kEtcdFullIsRefused);
+  if (maybe || std::holds_alternative<NoAnswer>(outcome)) sent->unanswered = true;
+  if (settling_ != 0) return;
+  if (done != nullptr) return BatchFailed(*sent, *done);
   window_broken_ = true;
   Failed(batch_retry_);
-  const auto* not_done = std::get_if<NotDone>(&outcome);
-  if (not_done == nullptr) {
-    sent->unanswered = true;
-    return;
-  }
+  if (not_done == nullptr) return;
   switch (not_done->why) {
     case NotDone::Why::kBusy:
       return;
     case NotDone::Why::kTooLarge:
       batch_bytes_max_ = std::max<uint64_t>(batch_bytes_max_ / 2, 1);
-      return StepDown("etcd's max-request-bytes is too small (" + not_done->message + ")");
+      return Settle("etcd's max-request-bytes is too small (" + not_done->message + ")");
     case NotDone::Why::kNoSpace:
-      // The request that uses up the quota is done, and answered so all the same.
-      sent->unanswered = !MutantOn(Mutant::kEtcdFullIsRefused);
-      [[fallthrough]];
     case NotDone::Why::kRefused:
-      return StepDown("etcd takes no records (" + not_done->message + ")");
+      return Settle("etcd takes no records (" + not_done->message + ")");
   }
 }
 
@@ -208,7 +245,7 @@ void Member::BatchFailed(Sent& sent, const Done& done) {
   if (done.ranges.size() != 2) return Break("etcd answered a write with something else");
   const auto& leader = done.ranges[0];
   if (leader.empty() || leader[0].create_revision != reign_) {
-    return StepDown("another process has taken the lead, or its lease has ended");
+    return ReignIsOver();
   }
   // In our reign nobody else writes there: an answer was lost, the batch was not.
   if (!done.ranges[1].empty()) return DurableUpTo(sent.slot);
@@ -287,7 +324,7 @@ void Member::ProofAnswered(Outcome& outcome) {
   }
   if (!done->succeeded) {
     barriers_.insert(barriers_.begin(), round.ids.begin(), round.ids.end());
-    return StepDown("another process has taken the lead, or its lease has ended");
+    return ReignIsOver();
   }
   proof_retry_ = {};
   if (MutantOn(Mutant::kEtcdReadSkipsWindow)) round.behind = 0;

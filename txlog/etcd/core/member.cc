@@ -48,6 +48,7 @@ void Member::Advance() {
       Campaign();
       return;
     case Phase::kLeading:
+      if (settling_ != 0) return;
       SendAgain();
       if (may_send_batch_) Pump();
       Prove();
@@ -104,6 +105,8 @@ void Member::On(TxnAnswered& event) {
       return BatchAnswered(found.mapped().slot, event.request, event.outcome);
     case Kind::kProve:
       return ProofAnswered(event.outcome);
+    case Kind::kSettle:
+      return SettleAnswered(event.outcome);
     case Kind::kSnapshot:
       return SavingAnswered(event.outcome);
     case Kind::kResign:

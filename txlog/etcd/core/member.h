@@ -61,6 +61,7 @@ class Member {
     kRemoveOwnKey,
     kBatch,
     kProve,
+    kSettle,
     kSnapshot,
     kResign,
   };
@@ -118,6 +119,8 @@ class Member {
     bool unanswered = false;    // One was, so the batch may be there.
     bool behind_known = false;  // The one before was known to be there when this was sent last.
     int times_unfounded = 0;    // And was not.
+
+    bool may_be_there() const { return request != 0 || unanswered; }
   };
   struct Round {
     std::vector<uint64_t> ids;
@@ -188,6 +191,9 @@ class Member {
   // ---- leading.cc ----
   void StartReign(Revision reign);
   void StepDown(const std::string& why);
+  void ReignIsOver();
+  void Settle(const std::string& why);
+  void SettleAnswered(Outcome& outcome);
   bool MaySendBatch() const;
   void Pump();
   void SendBatch(Sent& sent);
@@ -265,6 +271,8 @@ class Member {
   uint64_t in_order_ = 0;  // Batches since one overtook another.
   Retry batch_retry_;
   uint64_t batch_bytes_max_ = 0;
+  uint64_t settling_ = 0;  // The request that ends the reign.
+  std::string settling_why_;
   std::vector<uint64_t> barriers_;  // Wait for the next round.
   Slot barriers_behind_ = 0;
   std::optional<Round> round_;

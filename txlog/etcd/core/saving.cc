@@ -97,11 +97,11 @@ void Member::SavingAnswered(Outcome& outcome) {
       // An answer was lost, the step was not.
       return Saved(*done, done->ranges[1][0].mod_revision);
     }
-    return StepDown("another process has taken the lead, or its lease has ended");
+    return ReignIsOver();
   }
   if (const auto* no = std::get_if<NotDone>(&outcome);
       no != nullptr && no->why != NotDone::Why::kBusy) {
-    return StepDown("etcd takes no snapshot (" + no->message + ")");
+    return Settle("etcd takes no snapshot (" + no->message + ")");
   }
   Failed(saving_.retry);
 }
