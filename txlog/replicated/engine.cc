@@ -160,10 +160,15 @@ void ReplicatedEngine::Announce() {
     recovered_.snapshot.reset();
     listener_.OnSnapshot(snapshot.index, snapshot.term, std::move(snapshot.state));
   }
+  was_member_ = start.snapshot.config.Find(options_.node_id) != nullptr;
   start.entries.reserve(recovered_.entries.size());
   for (Entry& entry : recovered_.entries) {
     raft::Entry one{
         .index = entry.index, .term = entry.term, .type = static_cast<raft::EntryType>(entry.type)};
+    if (one.type == raft::EntryType::kConfig && !was_member_) {
+      const Result<raft::Config> config = raft::DecodeConfig(entry.payload);
+      was_member_ = config.ok() && config->Find(options_.node_id) != nullptr;
+    }
     if (!entry.payload.empty()) {
       one.payload = std::make_shared<const std::string>(std::move(entry.payload));
     }
@@ -384,10 +389,9 @@ void ReplicatedEngine::Perform(raft::LeadershipChanged& action) {
 
 // Whoever joins is a learner in its own log before it is a voter. One that first appears there as a
 // voter was one before: what it promised then went with its directory, and must not be promised
-// anew.
+// anew. (First: the removal of a voter whose log is whole may be taken back.)
 void ReplicatedEngine::Perform(raft::MembersChanged& action) {
-  const bool is_member = action.config.Find(options_.node_id) != nullptr;
-  if (is_member && is_member_ == false && action.config.IsVoter(options_.node_id)) {
+  if (!was_member_ && action.config.IsVoter(options_.node_id)) {
     Die(FailedPrecondition(
         "node " + std::to_string(options_.node_id) + " was a voter of this group before " +
         options_.directory +
@@ -397,7 +401,7 @@ void ReplicatedEngine::Perform(raft::MembersChanged& action) {
         ", and let a node with an id that was never used join from an empty directory"));
     return;
   }
-  is_member_ = is_member;
+  was_member_ = was_member_ || action.config.Find(options_.node_id) != nullptr;
   group_.members = ToMembers(action.config);
   links_.SetMembers(group_.members);
   TellGroup();

@@ -193,8 +193,8 @@ class ReplicatedEngine {
   std::optional<Index> applied_;  // Handed over, and the core not told yet.
 
   Group group_;
-  // Whether the members as this log has them include this node; unset before the first ones.
-  std::optional<bool> is_member_;
+  // This log names this node as a member, now or before, as far back as it reaches.
+  bool was_member_ = false;
   uint64_t ticks_ = 0;
   std::optional<uint64_t> full_since_;  // In ticks: the disk had no room.
   uint64_t refused_for_room_ = 0;

@@ -251,6 +251,33 @@ TEST_F(EngineTest, AGroupGrowsAndShrinks) {
   EXPECT_THAT(*alone, ElementsAre(Fate::kDurable));
 }
 
+// The leader finds itself removed in its own log, and then never was: that is no lost directory.
+TEST_F(EngineTest, ARemovalThatIsTakenBackEndsNobody) {
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    const uint64_t leader = restarted ? WaitLeader() : Three();
+    Isolate(leader);
+    (void)Change(leader, {.kind = MembershipChange::Kind::kRemove, .member = {leader}});
+    Settle();
+    ASSERT_FALSE(At(leader).engine->raft().config().IsVoter(leader));
+    if (restarted) {
+      Kill(leader, /*power_loss=*/false);
+      ASSERT_TRUE(Start(leader).ok());
+    }
+    const uint64_t next = WaitLeader();
+    ASSERT_NE(next, leader);
+    ASSERT_NE(next, 0u);
+    Heal();
+    Tick(30);
+    EXPECT_THAT(At(leader).deaths, IsEmpty());
+    EXPECT_TRUE(At(leader).engine->raft().config().IsVoter(leader));
+    auto fates = Propose(WaitLeader(), {"after it"});
+    Tick(5);
+    EXPECT_THAT(*fates, ElementsAre(Fate::kDurable));
+    EXPECT_THAT(Applied(leader).back(), "after it");
+  }
+}
+
 TEST_F(EngineTest, WrongChangesAreNamed) {
   const uint64_t leader = Three();
   using Kind = MembershipChange::Kind;
