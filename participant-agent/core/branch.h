@@ -110,6 +110,8 @@ struct DeadlinePassed {};
 struct LaterEpochAnnounced {};  // The epoch that issued the gtrid is over.
 struct CommitTold {
   std::string evidence;
+  // What a listing told of the branch: after END nobody else may know.
+  std::string listed = {};
 };
 struct AbortTold {
   std::string evidence;

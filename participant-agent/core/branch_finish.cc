@@ -12,7 +12,7 @@ Branch::Actions Branch::On(const CommitTold& event) {
     // Another agent of this resource looked and voted, or this one before it was restarted.
     vote_ = Vote::kYes;
     voted_ = true;
-    evidence_ = event.evidence;
+    evidence_ = event.evidence.empty() ? event.listed : event.evidence;
     asked_by_link_ = false;
     AnswerCaller(actions);
     StartFinish(Decision::kCommit, actions);
@@ -34,7 +34,7 @@ Branch::Actions Branch::On(const CommitTold& event) {
       break;
     case Phase::kGone:
       // We voted no, and yet it is committed: only the database can say what is there now.
-      evidence_ = event.evidence;
+      evidence_ = event.evidence.empty() ? event.listed : event.evidence;
       StartFinish(Decision::kCommit, actions);
       break;
   }

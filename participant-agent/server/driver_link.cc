@@ -311,7 +311,7 @@ void Driver::Finish(const std::string& gid_text, bool commit, const std::string&
                          {"decision", commit ? "commit" : "abort"}});
   }
   if (commit) {
-    Deliver(gid, *live, CommitTold{.evidence = evidence});
+    Deliver(gid, *live, CommitTold{.evidence = evidence, .listed = resource->scan.EvidenceOf(gid)});
   } else {
     Deliver(gid, *live,
             AbortTold{.evidence = evidence,
@@ -328,7 +328,9 @@ void Driver::Answered(const v1::InquiryAnswer& answer) {
   if (answer.answer() == v1::InquiryAnswer::COMMIT || answer.answer() == v1::InquiryAnswer::ABORT) {
     // It was asked about, and has ended and been forgotten since. If it is listed all the same, the
     // next scan asks again.
-    if (Find(gid) == nullptr && !resource->scan.Lists(gid)) return;
+    const Live* live = Find(gid);
+    const bool claimed = live != nullptr && !live->core.unclaimed();
+    if (!claimed && !resource->scan.Lists(gid)) return;
     // Told for a prepared branch; an open one hears of its end otherwise.
     Finish(answer.gid(), answer.answer() == v1::InquiryAnswer::COMMIT, answer.evidence(), nullptr);
   } else if (answer.answer() == v1::InquiryAnswer::HAZARD ||

@@ -404,6 +404,22 @@ TEST_F(AppHeldTest, AnAnswerAboutWhatIsForgottenIsNoDecision) {
   EXPECT_EQ(database_.CountsOf(GidOf(gid)).commits, 0);
 }
 
+// Likewise of a branch that was enlisted here, where another agent has voted for it and committed
+// it.
+TEST_F(AppHeldTest, AnAnswerAboutWhatAnotherAgentHasEndedIsNoDecision) {
+  options_.inquiry_age = std::chrono::minutes(10);
+  StartServing();
+  const std::string gid = EnlistedBranch(NewSession());
+  coordinator_->Answer(gid, v1::InquiryAnswer::COMMIT);
+  const v1::AppHeld next = NewSession();
+  const std::string other = VotedBranch(next, "b");
+  coordinator_->Finish(other, true, evidence_, &next);
+  auto finished = coordinator_->NextFinished();
+  ASSERT_TRUE(finished.has_value());
+  EXPECT_EQ(finished->gid(), other);
+  EXPECT_EQ(database_.CountsOf(GidOf(gid)).commits, 0);
+}
+
 // Nothing was decided, so it can't have been its application: somebody else ended it.
 TEST_F(AppHeldTest, ABranchThatVanishesUndecidedIsLost) {
   StartServing();

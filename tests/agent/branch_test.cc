@@ -146,7 +146,9 @@ BranchEvent EventOf(const Command& c) {
   if (c.verb == "rolled-back") return SessionRolledBack{.session_lost = Flag(c, "session-lost")};
   if (c.verb == "deadline") return DeadlinePassed{};
   if (c.verb == "later-epoch") return LaterEpochAnnounced{};
-  if (c.verb == "told-commit") return CommitTold{.evidence = c.Option("evidence")};
+  if (c.verb == "told-commit") {
+    return CommitTold{.evidence = c.Option("evidence"), .listed = c.Option("listed")};
+  }
   if (c.verb == "told-abort") {
     return AbortTold{
         .evidence = c.Option("evidence"), .listed = c.Option("listed"), .grace = Flag(c, "grace")};
