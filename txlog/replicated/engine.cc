@@ -30,7 +30,7 @@ Disk& RealDisk() {
 }
 
 raft::Options CoreOptions(const ReplicatedLogOptions& options) {
-  raft::Options core;
+  raft::Options core = options.limits;
   core.id = options.node_id;
   core.seed = options.seed != 0 ? options.seed : SystemRandom64();
   core.election_ticks = kElectionTicks;

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "txlog/log_observer.h"
+#include "txlog/raft/options.h"
 #include "txlog/storage/disk.h"
 
 namespace assent::txlog {
@@ -35,6 +36,10 @@ struct ReplicatedLogOptions {
 
   // Of this start, for the times between elections: should differ between nodes. 0: drawn.
   uint64_t seed = 0;
+
+  // How much the core keeps and sends at once, for tests; its id, seed, times and when a snapshot
+  // is due are not read.
+  raft::Options limits;
 
   // Told of each forced write; must outlive the log. Null: nobody is.
   LogObserver* observer = nullptr;

@@ -17,16 +17,17 @@ bool AgentLink::AgentLives() const { return agent_.Lives(agent_life_); }
 
 void AgentLink::Carry(bool to_node, std::function<void()> arrive) {
   Micros& last = to_node ? last_to_node_ : last_to_agent_;
-  last = std::max(last + 1, world_.timeline.now() + world_.network.Delay());
-  world_.timeline.After(last - world_.timeline.now(), [self = shared_from_this(), to_node,
+  const Place from = to_node ? agent_place_ : node_.id();
+  const Place to = to_node ? node_.id() : agent_place_;
+  last = std::max(last + 1, world_.timeline.now() + world_.network.Delay(from, to));
+  world_.timeline.After(last - world_.timeline.now(), [self = shared_from_this(), to_node, from, to,
                                                        arrive = std::move(arrive)] {
     if (self->broken_) return;
-    const Place from = to_node ? self->agent_place_ : self->node_.id();
-    const Place to = to_node ? self->node_.id() : self->agent_place_;
     if (self->world_.network.Cut(from, to) || !self->AgentLives() || !self->NodeLives()) {
       return self->Break();
     }
-    if (to_node) self->last_heard_ = self->node_.clock().Now();
+    if (!to_node) return self->agent_.WhenAwake(arrive);
+    self->last_heard_ = self->node_.clock().Now();
     arrive();
   });
 }
@@ -52,7 +53,7 @@ void AgentLink::Open(coordinator::AgentHello hello) {
 // Both ways, so that whoever is cut off learns of it.
 void AgentLink::HeartBeat() {
   if (broken_) return;
-  Carry(true, [] {});
+  if (!agent_.frozen()) Carry(true, [] {});
   Carry(false, [] {});
   world_.timeline.After(400 * kMilli, [self = shared_from_this()] { self->HeartBeat(); });
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -25,15 +26,20 @@ class Network {
     if (timeline_.Chance(loss_permille)) return;
     const int copies = timeline_.Chance(double_permille) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
-      timeline_.After(Delay(), [this, from, to, arrive] {
+      timeline_.After(Delay(from, to), [this, from, to, arrive] {
         if (!Cut(from, to)) arrive();
       });
     }
   }
-  Micros Delay() {
-    return timeline_.Chance(late_permille) ? timeline_.Between(5 * kMilli, 400 * kMilli)
-                                           : timeline_.Between(100, 3 * kMilli);
+  Micros Delay(Place from, Place to) {
+    const Micros delay = timeline_.Chance(late_permille)
+                             ? timeline_.Between(5 * kMilli, 400 * kMilli)
+                             : timeline_.Between(100, 3 * kMilli);
+    return delay + Way(from) + Way(to);
   }
+  // It stands in another town: all that comes and goes takes about so much longer.
+  void PutFarAway(Place place, Micros way) { far_[place] = way; }
+  void PutTogether() { far_.clear(); }
 
   bool Cut(Place from, Place to) const { return cut_.contains({from, to}); }
   void CutOff(Place from, Place to) { cut_.insert({from, to}); }
@@ -45,7 +51,13 @@ class Network {
   unsigned late_permille = 0;
 
  private:
+  Micros Way(Place place) {
+    auto it = far_.find(place);
+    return it == far_.end() ? 0 : timeline_.Between(it->second / 2, it->second * 3 / 2);
+  }
+
   Timeline& timeline_;
+  std::map<Place, Micros> far_;
   std::set<std::pair<Place, Place>> cut_;
 };
 

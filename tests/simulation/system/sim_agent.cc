@@ -47,7 +47,33 @@ void SimAgent::Crash(bool machine) {
 
 void SimAgent::Later(Micros delay, std::function<void()> what) {
   world_.timeline.After(delay, [this, number = life_->number, what = std::move(what)] {
-    if (Lives(number)) what();
+    if (Lives(number)) WhenAwake(what);
+  });
+}
+
+void SimAgent::Freeze(Micros time) {
+  if (!up()) return;
+  world_.timeline.Trace([&] { return "agent " + resource() + ": stands still"; });
+  life_->frozen_until = std::max(life_->frozen_until, world_.timeline.now() + time);
+}
+
+void SimAgent::WhenAwake(std::function<void()> what) {
+  if (!up()) return;
+  if (!frozen() && life_->gathered.empty()) return what();
+  life_->gathered.push_back(std::move(what));
+  if (life_->gathered.size() == 1) GoOn();
+}
+
+void SimAgent::GoOn() {
+  const Micros now = world_.timeline.now();
+  const Micros then = std::max(life_->frozen_until, now);
+  world_.timeline.After(then - now, [this, number = life_->number] {
+    if (!Lives(number)) return;
+    if (frozen()) return GoOn();
+    std::deque<std::function<void()>> gathered = std::exchange(life_->gathered, {});
+    for (auto& what : gathered) {
+      if (Lives(number)) what();
+    }
   });
 }
 
@@ -203,6 +229,7 @@ void SimAgent::OnSaid(const std::shared_ptr<AgentLink>& link,
 // ---- Its door -----------------------------------------------------------------------------------
 
 void SimAgent::Open(OpenCall call) {
+  if (frozen()) return WhenAwake([this, call] { Open(call); });
   if (!up() || !database_.up() || call.gtrid.epoch < life_->term) return call.done({});
   if (call.gid) {
     if (life_->branches.contains(*call.gid) || life_->scan.Lists(*call.gid)) return call.done({});
@@ -237,6 +264,7 @@ void SimAgent::Registered(const coordinator::RegisterAnswer& answer) {
       answer.gid->gtrid.epoch < life_->term) {
     return call.done({});
   }
+  if (!call.app_held) world_.checker.OnHeld(*answer.gid, life_->incarnation);
   Begin(*answer.gid, std::move(call));
 }
 
@@ -273,7 +301,7 @@ void SimAgent::Work(const Gid& gid, bool prepares) {
   AtDatabase<std::optional<agent::PrepareAnswered>>(
       [this, session, gid, prepares]() -> std::optional<agent::PrepareAnswered> {
         if (!prepares || !database_.Alive(session)) return std::nullopt;
-        return database_.Prepare(session, gid);
+        return PrepareAtDatabase(session, gid);
       },
       [this, session, gid, prepares](auto answer) {
         auto it = life_->branches.find(gid);
@@ -292,6 +320,7 @@ void SimAgent::Work(const Gid& gid, bool prepares) {
           }
         } else if (world_.timeline.Chance(world_.statements_fail)) {
           ended.failure = agent::Refusal{.cause = agent::Cause::kStatementFailed};
+          world_.checker.OnFailed(gid);
         }
         const bool worked = !ended.failure;
         Deliver(gid, ended);
@@ -305,6 +334,7 @@ void SimAgent::Work(const Gid& gid, bool prepares) {
 }
 
 void SimAgent::Vote(const Gid& gid, std::function<void(std::optional<coordinator::Ticket>)> done) {
+  if (frozen()) return WhenAwake([this, gid, done] { Vote(gid, done); });
   if (!up() || !database_.up()) return done({});
   auto [it, fresh] = life_->branches.try_emplace(gid);
   if (fresh) {
@@ -351,7 +381,10 @@ void SimAgent::Finish(const Gid& gid, bool commit, const std::string& evidence,
   } else if (app_held) {
     it->second.core.Hold({.finishes = finishes});
   }
-  if (commit) return Deliver(gid, agent::CommitTold{.evidence = evidence});
+  if (commit) {
+    return Deliver(gid,
+                   agent::CommitTold{.evidence = evidence, .listed = life_->scan.EvidenceOf(gid)});
+  }
   Deliver(gid, agent::AbortTold{.evidence = evidence,
                                 .listed = life_->scan.EvidenceOf(gid),
                                 .grace = finishes && database_.ties()});
@@ -361,10 +394,13 @@ void SimAgent::Answered(const coordinator::InquiryReply& answer) {
   const Gid& gid = answer.gid;
   switch (answer.answer) {
     case AgentAnswer::kCommit:
-    case AgentAnswer::kAbort:
-      if (!life_->branches.contains(gid) && !life_->scan.Lists(gid)) return;
+    case AgentAnswer::kAbort: {
+      const auto known = life_->branches.find(gid);
+      const bool claimed = known != life_->branches.end() && !known->second.core.unclaimed();
+      if (!claimed && !life_->scan.Lists(gid)) return;
       Finish(gid, answer.answer == AgentAnswer::kCommit, answer.evidence, std::nullopt);
       return;
+    }
     case AgentAnswer::kHazard:
     case AgentAnswer::kForeign:
       life_->scan.Answered(gid, agent::LastAnswer::kLeaveAlone, clock_.Now());

@@ -3,6 +3,7 @@
 // only as far as it was not forced, which is all of it but the incarnation.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -40,6 +41,11 @@ class SimAgent {
   void Crash(bool machine);
   SimClock& clock() { return clock_; }
   void CutOneLink();
+  // Stands still so long, as after SIGSTOP, and then goes on with what has gathered.
+  void Freeze(Micros time);
+  bool frozen() const { return up() && world_.timeline.now() < life_->frozen_until; }
+  // At once, or in its turn once it goes on; never if it dies before.
+  void WhenAwake(std::function<void()> what);
 
   // ---- Its door: `done` runs once at most, here ----
   struct OpenCall {
@@ -91,11 +97,14 @@ class SimAgent {
     std::set<Gid> heard_pending;
     uint64_t next_request = 1;
     coordinator::Term term = 0;
+    Micros frozen_until = 0;
+    std::deque<std::function<void()>> gathered;
     agent::OpenedGids opened;
     agent::RecoveryScan scan{std::chrono::milliseconds(700)};
   };
 
   void Later(Micros delay, std::function<void()> what);
+  void GoOn();
   void Dial(uint64_t node);
   Peer* PeerOf(const std::shared_ptr<AgentLink>& link);
   Peer* Leader();
@@ -107,6 +116,7 @@ class SimAgent {
   void Registered(const coordinator::RegisterAnswer& answer);
   void Begin(const Gid& gid, OpenCall call);
   void Work(const Gid& gid, bool prepares);
+  agent::PrepareAnswered PrepareAtDatabase(SimDatabase::Session session, const Gid& gid);
   void Prepare(Peer& peer, const coordinator::PrepareOrder& order);
   void Finish(const Gid& gid, bool commit, const std::string& evidence,
               const std::optional<coordinator::AppHeldNews>& app_held);
@@ -160,13 +170,14 @@ template <typename Answer>
 void SimAgent::AtDatabase(std::function<Answer()> op,
                           std::function<void(std::optional<Answer>)> answer) {
   Timeline& timeline = world_.timeline;
-  timeline.After(timeline.Between(50, 3 * kMilli),
+  timeline.After(timeline.Between(50, 3 * kMilli) + database_.StallsFor(),
                  [this, number = life_->number, op = std::move(op), answer = std::move(answer)] {
                    std::optional<Answer> got = op();
                    if (world_.timeline.Chance(world_.answers_lost)) got.reset();
                    world_.timeline.After(world_.timeline.Between(50, 2 * kMilli),
                                          [this, number, answer, got = std::move(got)] {
-                                           if (Lives(number)) answer(got);
+                                           if (!Lives(number)) return;
+                                           WhenAwake([answer, got] { answer(got); });
                                          });
                  });
 }

@@ -21,12 +21,18 @@ void SimAgent::Perform(const Gid& gid, Branch& branch, const agent::BranchAction
 void SimAgent::Do(const Gid& gid, Branch& branch, const agent::RunPrepare&) {
   const SimDatabase::Session session = branch.session.value_or(0);
   AtDatabase<agent::PrepareAnswered>(
-      [this, session, gid] { return database_.Prepare(session, gid); },
+      [this, session, gid] { return PrepareAtDatabase(session, gid); },
       [this, gid](std::optional<agent::PrepareAnswered> answer) {
         agent::PrepareAnswered lost{.session_lost = true};
         lost.refusal.cause = agent::Cause::kConnectionLost;
         Deliver(gid, answer.value_or(lost));
       });
+}
+
+agent::PrepareAnswered SimAgent::PrepareAtDatabase(SimDatabase::Session session, const Gid& gid) {
+  const agent::PrepareAnswered answer = database_.Prepare(session, gid);
+  if (answer.vote == agent::Vote::kYes) world_.on_prepared(place_);
+  return answer;
 }
 
 void SimAgent::Do(const Gid& gid, Branch& branch, const agent::RollBackSession&) {
@@ -50,6 +56,7 @@ void SimAgent::Do(const Gid& gid, Branch&, const agent::SendVote& action) {
   if (action.vote == agent::Vote::kReadOnly) world_.checker.OnReadOnlyVote(gid);
   coordinator::AgentInput* out = Out();
   if (out == nullptr) return;
+  if (action.vote == agent::Vote::kYes) world_.checker.OnYes(gid, life_->incarnation);
   out->votes.push_back({.gid = gid,
                         .vote = static_cast<coordinator::Vote>(action.vote),
                         .evidence = action.evidence,
@@ -67,6 +74,7 @@ void SimAgent::Do(const Gid& gid, Branch& branch, const agent::AnswerVote& actio
   std::optional<coordinator::Ticket> ticket;
   if (action.vote != agent::Vote::kNo) ticket = TicketOf(gid, action);
   if (action.vote == agent::Vote::kReadOnly) world_.checker.OnReadOnlyVote(gid);
+  if (action.vote == agent::Vote::kYes) world_.checker.OnYes(gid, life_->incarnation);
   for (auto& done : std::exchange(branch.votes, {})) done(ticket);
   if (auto opened = std::exchange(branch.opened, nullptr)) {
     opened(ticket ? OpenReply{.gid = gid, .ticket = ticket} : OpenReply{});

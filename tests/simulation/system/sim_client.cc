@@ -72,7 +72,9 @@ void SimClient::Observe(uint64_t, const coordinator::BeginCall& call,
   }
   world_.checker.OnBegun(begun->gtrid);
   for (const coordinator::BegunBranch& branch : begun->branches) {
-    if (branch.gid) world_.checker.OnRegistered(*branch.gid, {});
+    if (!branch.gid) continue;
+    world_.checker.OnRegistered(*branch.gid, {});
+    if (!branch.app_held) world_.checker.OnHeld(*branch.gid, branch.holder);
   }
 }
 
@@ -123,7 +125,7 @@ void SimClient::Next() {
   idle_ = false;
   now_ = Transaction{.number = next_++};
   Plan();
-  Later(world_.timeline.Between(kMilli, 300 * kMilli), [this] { Begin(); });
+  Later(world_.timeline.Between(kMilli, world_.habits.pause_max), [this] { Begin(); });
 }
 
 void SimClient::Plan() {
@@ -196,7 +198,7 @@ void SimClient::EndIt() {
   if (now_.rolls_back) return Rollback();
   if (!calm_ && world_.timeline.Chance(40)) return Over(false);  // It vanishes.
   for (const Branch& branch : now_.branches) {
-    if (branch.writes) world_.checker.OnWorked(*branch.gid);
+    if (branch.writes && branch.gid) world_.checker.OnWorked(*branch.gid);
   }
   now_.committing = true;
   Commit();
@@ -212,7 +214,7 @@ void SimClient::Commit() {
   if (!calm_ && world_.timeline.Chance(50)) {
     // A report of what is not its own to end says nothing.
     for (const Branch& branch : now_.branches) {
-      if (!branch.finishes) call.finished.push_back(*branch.gid);
+      if (!branch.finishes && branch.gid) call.finished.push_back(*branch.gid);
     }
   }
   if (leader_ == 0) leader_ = AnyNode();
@@ -222,6 +224,9 @@ void SimClient::Commit() {
     Ask<coordinator::RollbackAnswer>(leader_, std::move(other), [](const auto*) {});
   }
   if (world_.timeline.Chance(world_.habits.asks_around)) AskAgain(now_.gtrid, AnotherNode(), 2);
+  if (world_.timeline.Chance(world_.habits.asks_any_agent)) {
+    Later(world_.timeline.Between(kMilli, 300 * kMilli), [this] { AskAnyAgent(); });
+  }
   ReportOthers(/*unseen_only=*/true);
   Ask<coordinator::CommitAnswer>(
       leader_, std::move(call),
@@ -247,10 +252,37 @@ void SimClient::Commit() {
       2 * kSecond);
 }
 
+// Commit takes long. A branch whose vote may be missing stands in its database, for every agent of
+// that to see: but only who holds it can vote for it.
+void SimClient::AskAnyAgent() {
+  for (const Branch& branch : now_.branches) {
+    if (branch.ticket || !branch.gid) continue;
+    std::vector<SimAgent*> able;
+    for (auto& agent : agents_) {
+      if (agent->resource() == branch.agent->resource()) able.push_back(agent.get());
+    }
+    // The one that it worked with has been asked.
+    if (able.size() > 1) std::erase(able, branch.agent);
+    SimAgent* agent = able[world_.timeline.Draw(able.size())];
+    auto answered = [this, number = now_.number](std::optional<coordinator::Ticket> ticket) {
+      if (!ticket || now_.number != number) return;
+      coordinator::CommitCall call{.gtrid = now_.gtrid};
+      call.tickets.push_back(*std::move(ticket));
+      Ask<coordinator::CommitAnswer>(leader_, std::move(call), [](const auto*) {});
+    };
+    world_.network.Send(place_, agent->place(), [this, agent, gid = *branch.gid, answered] {
+      agent->Vote(gid, [this, agent, answered](std::optional<coordinator::Ticket> ticket) {
+        world_.network.Send(agent->place(), place_, [answered, ticket] { answered(ticket); });
+      });
+    });
+  }
+}
+
 // A report of what is not its own to end says nothing.
 void SimClient::ReportOthers(bool unseen_only) {
   std::vector<Gid> gids;
   for (const Branch& branch : now_.branches) {
+    if (!branch.gid) continue;
     if (unseen_only ? branch.unseen : !branch.finishes) gids.push_back(*branch.gid);
   }
   if (gids.empty()) return;
@@ -275,7 +307,10 @@ void SimClient::Committed(const coordinator::CommitAnswer& answer) {
       if (ended.finish == agent::FinishClass::kDone) mine.push_back(*branch.gid);
     }
   }
-  if (world_.timeline.Chance(world_.habits.careless * 3)) ReportOthers(/*unseen_only=*/false);
+  if (world_.timeline.Chance(world_.habits.meddles)) {
+    ReportOthers(/*unseen_only=*/false);
+    AskAgain(now_.gtrid, leader_, 2);
+  }
   if (!mine.empty() && world_.timeline.Chance(700)) {
     coordinator::ReportCall call{.gids = std::move(mine)};
     Ask<coordinator::ReportAnswer>(leader_, std::move(call), [](const auto*) {});

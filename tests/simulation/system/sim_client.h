@@ -77,6 +77,7 @@ class SimClient {
   void LeaveSession(Branch& branch);
   void CloseSoon(SimDatabase& database, SimDatabase::Session session);
   void ReportOthers(bool unseen_only);
+  void AskAnyAgent();
   // Get, Commit or Rollback: one of so many first ones.
   void AskAgain(const Gtrid& gtrid, uint64_t node, uint64_t kinds = 3);
   Micros Think();

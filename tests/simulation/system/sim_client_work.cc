@@ -29,6 +29,11 @@ void SimClient::Open(size_t i) {
     if (!std::exchange(*waiting, false) || now_.number != number) return;
     Branch& same = now_.branches[i];
     if (reply == nullptr || !reply->gid) {
+      // Its work has failed, and it commits the rest of it.
+      if (!same.held && !calm_ && world_.timeline.Chance(world_.habits.ignores_failures)) {
+        same.gid.reset();
+        return Work(i + 1);
+      }
       if (!same.held || calm_ || same.attempts > 3 || world_.timeline.Chance(500)) {
         return Rollback();
       }

@@ -2,6 +2,7 @@
 // crash, prepared branches do not; each verb happens wholly or not at all.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -28,6 +29,9 @@ class SimDatabase {
   bool up() const { return up_; }
   void Crash();
   void Start() { up_ = true; }
+  // Checkpoints, locks, a slow disk: what agents ask of it takes so much longer.
+  void Stall(Micros time) { stalled_until_ = std::max(stalled_until_, timeline_.now() + time); }
+  Micros StallsFor() const { return std::max(stalled_until_, timeline_.now()) - timeline_.now(); }
 
   // Begins a transaction that writes or not; nothing if the database is away.
   std::optional<Session> Begin(bool writes, bool apps = false);
@@ -60,6 +64,7 @@ class SimDatabase {
   Timeline& timeline_;
   SystemChecker& checker_;
   bool up_ = true;
+  Micros stalled_until_ = 0;
   uint64_t next_ = 1;
   struct AtWork {
     bool wrote = false;

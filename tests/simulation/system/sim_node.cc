@@ -13,6 +13,7 @@ const std::string kDirectory = "/log";
 const std::string kCluster = "bank";
 const std::string kUuid = "3f0c2f4e-7a51-4d0b-9d7e-1c2b3a495867";
 constexpr Micros kTick = 40 * kMilli;  // A tenth of the election timeout.
+constexpr int kTakesBeforeFlush = 8;   // As the log's thread.
 
 }  // namespace
 
@@ -26,7 +27,7 @@ class SimNode::Tasks final : public txlog::Executor {
       std::function<void()> next = std::move(tasks_.front());
       tasks_.pop_front();
       next();
-      if (node_.disk_.crashed()) life_.died = true;
+      if (node_.disk_.crashed()) life_.died = Unavailable("its disk is gone");
     });
   }
 
@@ -81,9 +82,10 @@ void SimNode::Start() {
   options.node_id = id_;
   options.segment_bytes = 4096;
   options.snapshot_after_bytes = world_.snapshot_after_bytes;
+  options.limits = world_.log_limits;
   options.seed = world_.timeline.Draw(1u << 30) + 1;
   options.disk = &disk_;
-  options.on_death = [&life](const Status&) { life.died = true; };
+  options.on_death = [&life](const Status& why) { life.died = why; };
   auto engine = txlog::ReplicatedEngine::Open(options, *this, *this, *life.spares, *life.slow,
                                               [this, number = life.number](auto input) {
                                                 if (up() && life_->number == number)
@@ -105,7 +107,7 @@ void SimNode::Start() {
     return Lose();
   }
   flipped_ = false;
-  if (disk_.crashed() || life.died) return Crash(true);
+  if (disk_.crashed() || life.died) return EndIfDied();
   Tick();
 }
 
@@ -151,8 +153,13 @@ void SimNode::Lose() {
 
 void SimNode::EndIfDied() {
   if (disk_.crashed()) return Crash(true);
+  if (!life_->died) return;
+  if (!sync_fails_) {
+    world_.checker.Wrong("node " + std::to_string(id_) +
+                         " ends itself on a sound disk: " + life_->died->ToString());
+  }
   // After a failed fsync: the process ends, and sometimes the machine too.
-  if (life_->died) Crash(world_.timeline.Chance(300));
+  Crash(world_.timeline.Chance(300));
 }
 
 bool SimNode::FlipByte() {
@@ -221,16 +228,24 @@ void SimNode::PumpLog() {
   Life& life = *life_;
   life.log_due = false;
   size_t count = life.inputs.size();
-  if (world_.timeline.Chance(200)) count = 1 + world_.timeline.Draw(count);
+  if (count > 0 && world_.timeline.Chance(200)) count = 1 + world_.timeline.Draw(count);
   std::vector<txlog::EngineInput> inputs;
   while (count-- > 0) {
     inputs.push_back(std::move(life.inputs.front()));
     life.inputs.pop_front();
   }
-  life.engine->Handle(std::move(inputs));
-  if (life.inputs.empty()) return;
+  life.engine->Take(std::move(inputs));
+  // What comes before it gets to writing goes along.
+  const bool takes_more =
+      life.takes++ < kTakesBeforeFlush && world_.timeline.Chance(world_.takes_more);
+  if (!takes_more) {
+    life.takes = 0;
+    life.engine->Flush();
+    if (life.inputs.empty()) return;
+  }
   life.log_due = true;
-  Later(world_.timeline.Between(10, 500) + slow_, [this] { PumpLog(); });
+  const Micros busy = takes_more ? world_.timeline.Draw(3 * kMilli) : 0;
+  Later(world_.timeline.Between(10, 500) + slow_ + busy, [this] { PumpLog(); });
 }
 
 void SimNode::FromPeer(uint64_t from, std::string bytes) {
@@ -243,6 +258,8 @@ void SimNode::Send(uint64_t to, std::string bytes) {
     if (const auto* append = std::get_if<txlog::raft::AppendEntries>(&message->body)) {
       world_.checker.OnAppend(message->term, *append);
     }
+    const auto* vote = std::get_if<txlog::raft::VoteReply>(&message->body);
+    if (vote != nullptr && vote->granted && !vote->pre_vote) world_.on_vote(id_);
   }
   to_peer_(id_, to, bytes);
 }

@@ -22,12 +22,16 @@ namespace assent::simulation {
 
 // What applications do that makes a story harder. "Of" is of a thousand.
 struct Habits {
-  Micros think_max = 5 * kMilli;  // Between one step and the next.
-  unsigned asks_around = 0;       // Of calls of Commit: another node is asked too.
-  unsigned asks_new_leader = 0;   // Of new leaders: asked at once about what is recent.
-  unsigned late_prepares = 0;     // Of own PREPAREs: land when nobody waits for them any more.
-  unsigned careless = 0;          // Of own PREPAREs: not awaited, and yet committed and reported.
-  unsigned shared_keys = 0;       // Of client keys: others use them at the same time.
+  Micros think_max = 5 * kMilli;    // Between one step and the next.
+  Micros pause_max = 300 * kMilli;  // Between one transaction and the next.
+  unsigned asks_around = 0;         // Of calls of Commit: another node is asked too.
+  unsigned asks_new_leader = 0;     // Of new leaders: asked at once about what is recent.
+  unsigned late_prepares = 0;       // Of own PREPAREs: land when nobody waits for them any more.
+  unsigned careless = 0;            // Of own PREPAREs: not awaited, and yet committed.
+  unsigned ignores_failures = 0;    // Of branches whose work failed: commits all the same.
+  unsigned meddles = 0;         // Of commits: reports what is not its own to end, and asks again.
+  unsigned asks_any_agent = 0;  // Of commits that take long: whoever can see a branch is asked.
+  unsigned shared_keys = 0;     // Of client keys: others use them at the same time.
 };
 
 // What all parts of one story share.
@@ -38,6 +42,7 @@ struct World {
   const SimCodec& codec;
   coordinator::Limits limits;
   uint64_t snapshot_after_bytes = 4096;
+  txlog::raft::Options log_limits;
   coordinator::LinkId next_link = 1;
   // Of a thousand: answers of a database that never arrive, statements that fail.
   unsigned answers_lost = 0;
@@ -46,7 +51,13 @@ struct World {
   // What a node does beside its two threads takes so long at most; so does making its state.
   Micros slow_work_max = 5 * kMilli;
   Micros state_takes_max = 0;
+  // Of a thousand: times that a log takes in what comes and does not write at once.
+  unsigned takes_more = 0;
   std::function<void(uint64_t node)> on_leads = [](uint64_t) {};
+  // An agent's statement, whose answer it has not heard.
+  std::function<void(uint64_t agent)> on_prepared = [](uint64_t) {};
+  // Its vote is on its way.
+  std::function<void(uint64_t node)> on_vote = [](uint64_t) {};
   // The newest one, and who was it before and may not know; 0: none.
   uint64_t leader = 0;
   uint64_t deposed = 0;
@@ -125,9 +136,10 @@ class SimNode final : private txlog::PeerLinks,
     std::deque<std::function<void()>> effects;
     std::map<Gtrid, MonotonicTime> decided;
     std::vector<LeadView> views{{}};  // Before the last batch, and what that one brought.
+    int takes = 0;                    // Since its log was last written.
     bool log_due = false;
     bool driver_due = false;
-    bool died = false;
+    std::optional<Status> died;  // Why its log went on no further.
     std::unique_ptr<Tasks> spares;
     std::unique_ptr<Tasks> slow;
     std::unique_ptr<coordinator::Driver> driver;

@@ -196,6 +196,7 @@ void SystemChecker::Decide(const coordinator::Decision& decision, txlog::Term te
     const Gid gid{gtrid, branch.bqual};
     listed.insert(branch.bqual.branch);
     if (!prepared_.contains(gid)) Wrong("AC3: decided without being prepared: " + Short(gid));
+    CheckVote(gid);
     auto ended = ended_.find(gid);
     if (ended != ended_.end() && !ended->second)
       Wrong("AC1: rolled back, then decided: " + Short(gid));
@@ -209,6 +210,18 @@ void SystemChecker::Decide(const coordinator::Decision& decision, txlog::Term te
       Wrong("AC3: decided without the vote of branch " + std::to_string(branch) + ": " +
             Short(gtrid));
     }
+  }
+}
+
+// AC3: only the agent that holds its session can vote for a branch; for an application's, any that
+// has looked.
+void SystemChecker::CheckVote(const Gid& gid) {
+  if (failed_.contains(gid)) Wrong("13: decided, and a statement of it failed: " + Short(gid));
+  auto said = yes_.find(gid);
+  auto holder = holders_.find(gid);
+  if (said == yes_.end()) return Wrong("AC3: decided without a YES: " + Short(gid));
+  if (holder != holders_.end() && !said->second.contains(holder->second)) {
+    Wrong("AC3: decided without the YES of its holder: " + Short(gid));
   }
 }
 
@@ -284,7 +297,8 @@ void SystemChecker::OnTold(uint64_t node, const Gtrid& gtrid, Outcome outcome) {
   const bool wrote = worked != worked_.end() && !worked->second.empty();
   switch (outcome) {
     case Outcome::kCommitted:
-      if (told_aborted_.contains(gtrid)) Wrong("I8: COMMITTED after ABORTED," + who);
+      // What wrote nothing is not remembered (section 12).
+      if (told_aborted_.contains(gtrid) && wrote) Wrong("I8: COMMITTED after ABORTED," + who);
       told_committed_.insert(gtrid);
       if (!decisions_.contains(gtrid)) {
         if (wrote) Wrong("I8: COMMITTED without a decision," + who);
@@ -297,7 +311,6 @@ void SystemChecker::OnTold(uint64_t node, const Gtrid& gtrid, Outcome outcome) {
       return;
     case Outcome::kAborted:
       if (decisions_.contains(gtrid)) Wrong("I8: ABORTED, though decided," + who);
-      // What wrote nothing is not remembered (section 12).
       if (!told_committed_.contains(gtrid) || wrote) told_aborted_.insert(gtrid);
       if (told_committed_.contains(gtrid) && wrote) Wrong("I8: ABORTED after COMMITTED," + who);
       return;

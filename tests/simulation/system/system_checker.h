@@ -75,6 +75,13 @@ class SystemChecker {
   void OnEndSaid(uint64_t node, const LeadViews& views, const Gtrid& gtrid);
   void OnPendingSaid(uint64_t node, const LeadViews& views, const Gtrid& gtrid);
   void OnReadOnlyVote(const Gid& gid) { read_only_.insert(gid); }
+  // Section 5: whose session works in the branch, unless an application's does; and who said YES.
+  void OnHeld(const Gid& gid, uint64_t agent_incarnation) {
+    holders_.emplace(gid, agent_incarnation);
+  }
+  void OnYes(const Gid& gid, uint64_t agent_incarnation) { yes_[gid].insert(agent_incarnation); }
+  // A statement of it failed.
+  void OnFailed(const Gid& gid) { failed_.insert(gid); }
   // A client was told that its write stands in this branch; a later attempt replaces an earlier.
   void OnWorked(const Gid& gid) { worked_[gid.gtrid][gid.bqual.branch] = gid; }
   void OnTold(uint64_t node, const Gtrid& gtrid, coordinator::Outcome outcome);
@@ -105,6 +112,7 @@ class SystemChecker {
   void Decide(const coordinator::Decision& decision, txlog::Term term);
   void Tick();
   bool Forgotten(const Gtrid& gtrid) const;
+  void CheckVote(const Gid& gid);
   void CheckEnd(const Gtrid& gtrid);
   bool Lists(const Gid& gid) const;
   void ModelUpTo(txlog::Index index);
@@ -128,6 +136,9 @@ class SystemChecker {
   std::map<Gtrid, std::map<uint32_t, uint32_t>> registered_;  // Branch: newest attempt.
   std::map<Gid, Asker> askers_;
   std::set<Gid> read_only_;
+  std::set<Gid> failed_;
+  std::map<Gid, uint64_t> holders_;
+  std::map<Gid, std::set<uint64_t>> yes_;
   std::map<Gtrid, std::map<uint32_t, Gid>> worked_;
   std::map<Gtrid, coordinator::Decision> decisions_;
   std::map<std::string, std::pair<Gtrid, uint64_t>> keys_;  // The tick too.

@@ -49,9 +49,29 @@ void SystemStory::CrashNode() {
   MostlyLeader()->Crash(Chance(700));
 }
 
+// Where they all stand, the power fails.
+void SystemStory::CrashAllNodes() {
+  for (auto& [id, node] : nodes_) {
+    if (!node->up()) continue;
+    ++met_.node_crashes;
+    node->Crash(true);
+    if (!restarting_.contains(id)) RestartNode(id, timeline_.Between(10 * kMilli, 400 * kMilli));
+  }
+}
+
 void SystemStory::CrashWhileWriting() {
   ++met_.node_crashes;
   MostlyLeader()->CrashWhileWriting(1 + static_cast<int>(timeline_.Draw(12)));
+}
+
+void SystemStory::CrashVoter(uint64_t id) {
+  const bool power_loss = Chance(500);
+  timeline_.After(timeline_.Between(0, kMilli), [this, id, power_loss] {
+    if (!faulty_ || !nodes_.at(id)->up()) return;
+    ++met_.node_crashes;
+    nodes_.at(id)->Crash(power_loss);
+    RestartNode(id, timeline_.Between(kMilli, 15 * kMilli));
+  });
 }
 
 void SystemStory::CrashBetweenEffects() {
@@ -152,6 +172,20 @@ void SystemStory::CutNodesApart() {
   CutFor(timeline_.Between(200 * kMilli, 1500 * kMilli), std::move(cut));
 }
 
+// It does not know it yet, and goes on with whoever still reaches it.
+void SystemStory::CutLeaderOff() {
+  SimNode* leader = operator_.Leader();
+  if (leader == nullptr) return;
+  ++met_.cuts;
+  std::vector<std::pair<Place, Place>> cut;
+  for (const auto& [other, node] : nodes_) {
+    if (other == leader->id()) continue;
+    cut.emplace_back(leader->id(), other);
+    cut.emplace_back(other, leader->id());
+  }
+  CutFor(timeline_.Between(300 * kMilli, 1500 * kMilli), std::move(cut));
+}
+
 void SystemStory::CutFor(Micros time, std::vector<std::pair<Place, Place>> cut) {
   for (const auto& [from, to] : cut) network_.CutOff(from, to);
   timeline_.After(time, [this, cut = std::move(cut)] {
@@ -176,11 +210,25 @@ void SystemStory::CutLink() {
   agents_[timeline_.Draw(agents_.size())]->CutOneLink();
 }
 
-void SystemStory::CrashAgent() {
+void SystemStory::CrashAgent() { CrashAgent(*agents_[timeline_.Draw(agents_.size())]); }
+
+void SystemStory::CrashAgent(SimAgent& agent) {
   ++met_.agent_crashes;
-  SimAgent* agent = agents_[timeline_.Draw(agents_.size())].get();
-  agent->Crash(Chance(300));
-  timeline_.After(timeline_.Between(10 * kMilli, 3 * kSecond), [agent] { agent->Start(); });
+  agent.Crash(Chance(300));
+  timeline_.After(timeline_.Between(10 * kMilli, 3 * kSecond), [&agent] { agent.Start(); });
+}
+
+void SystemStory::FailPreparer(SimAgent& agent) {
+  if (Chance(500)) return CrashAgent(agent);
+  agent.Freeze(timeline_.Between(50 * kMilli, 2 * kSecond));
+}
+
+void SystemStory::FreezeAgent() {
+  agents_[timeline_.Draw(agents_.size())]->Freeze(timeline_.Between(50 * kMilli, 2 * kSecond));
+}
+
+void SystemStory::StallDatabase() {
+  databases_[timeline_.Draw(databases_.size())]->Stall(timeline_.Between(20 * kMilli, 2 * kSecond));
 }
 
 void SystemStory::CrashDatabase() {

@@ -42,6 +42,11 @@ const Row kRows[] = {
     {"ForceSkipped", Mutant::kForceSkipped, 20},
     {"FailedForceIgnored", Mutant::kFailedForceIgnored, 50},
     {"OpenedTwice", Mutant::kOpenedTwice, 50},
+    {"AnyReportCounts", Mutant::kAnyReportCounts, 60},
+    {"StrangerVotes", Mutant::kStrangerVotes, 200},
+    {"ActOnDurability", Mutant::kActOnDurability, 40},
+    {"FailedTransactionVotesYes", Mutant::kFailedTransactionVotesYes, 450},
+    {"SnapshotForgetsEnded", Mutant::kSnapshotForgetsEnded, 20},
     {"SegmentDroppedEarly", Mutant::kSegmentDroppedEarly, 200},
     {"SnapshotOlderThanLabel", Mutant::kSnapshotOlderThanLabel, 60},
     {"RaftInDoubtIsRefused", Mutant::kRaftInDoubtIsRefused, 20},
@@ -50,6 +55,11 @@ const Row kRows[] = {
     {"RaftVoteForStaleLog", Mutant::kRaftVoteForStaleLog, 50},
     {"RaftSkipNoop", Mutant::kRaftSkipNoop, 20},
     {"RaftApplyUncommitted", Mutant::kRaftApplyUncommitted, 60},
+    {"ReplyBeforeFsync", Mutant::kReplyBeforeFsync, 20},
+    {"RaftVoteNotPersisted", Mutant::kRaftVoteNotPersisted, 150},
+    {"RaftTailKeptUnderSnapshot", Mutant::kRaftTailKeptUnderSnapshot, 600},
+    {"RaftPrevNotChecked", Mutant::kRaftPrevNotChecked, 40},
+    {"RaftDiskFullLeadsOn", Mutant::kRaftDiskFullLeadsOn, 200},
 };
 
 class SystemMutantTest : public testing::TestWithParam<Row> {};

@@ -47,12 +47,16 @@ SystemStory::SystemStory(uint64_t seed, Tracing tracing, const coordinator::Code
 // Each story has its own selection of faults: where all are mixed, little lives long enough to go
 // wrong.
 void SystemStory::Draw() {
-  const Fault all[] = {
-      &SystemStory::CrashNode,  &SystemStory::CrashWhileWriting, &SystemStory::FailSync,
-      &SystemStory::FillDisk,   &SystemStory::FlipByte,          &SystemStory::SlowDown,
-      &SystemStory::JumpClock,  &SystemStory::CutNetwork,        &SystemStory::CutLink,
-      &SystemStory::CrashAgent, &SystemStory::CrashDatabase,     &SystemStory::CrashBetweenEffects,
-      &SystemStory::Freeze,     &SystemStory::CutNodesApart,     &SystemStory::PassLeadAround};
+  const Fault all[] = {&SystemStory::CrashNode,      &SystemStory::CrashWhileWriting,
+                       &SystemStory::FailSync,       &SystemStory::FillDisk,
+                       &SystemStory::FlipByte,       &SystemStory::SlowDown,
+                       &SystemStory::JumpClock,      &SystemStory::CutNetwork,
+                       &SystemStory::CutLink,        &SystemStory::CrashAgent,
+                       &SystemStory::CrashDatabase,  &SystemStory::CrashBetweenEffects,
+                       &SystemStory::Freeze,         &SystemStory::CutNodesApart,
+                       &SystemStory::PassLeadAround, &SystemStory::FreezeAgent,
+                       &SystemStory::CutLeaderOff,   &SystemStory::CrashAllNodes,
+                       &SystemStory::StallDatabase};
   for (Fault fault : all) {
     if (Chance(300)) faults_.push_back(fault);
   }
@@ -61,6 +65,9 @@ void SystemStory::Draw() {
   if (Chance(500)) network_.loss_permille = static_cast<unsigned>(timeline_.Draw(100));
   if (Chance(500)) network_.double_permille = static_cast<unsigned>(timeline_.Draw(150));
   if (Chance(600)) network_.late_permille = static_cast<unsigned>(timeline_.Draw(150));
+  const bool jitters = Chance(200);
+  if (jitters) network_.late_permille = static_cast<unsigned>(timeline_.Between(200, 700));
+  towns_ = Chance(250);
   if (Chance(500)) world_.answers_lost = static_cast<unsigned>(timeline_.Draw(60));
   if (Chance(500)) world_.statements_fail = static_cast<unsigned>(timeline_.Draw(60));
   Habits& habits = world_.habits;
@@ -69,11 +76,35 @@ void SystemStory::Draw() {
   if (Chance(500)) habits.asks_new_leader = 600;
   if (Chance(400)) habits.late_prepares = static_cast<unsigned>(timeline_.Draw(500));
   if (Chance(300)) habits.careless = static_cast<unsigned>(timeline_.Draw(200));
+  if (Chance(300)) habits.ignores_failures = static_cast<unsigned>(timeline_.Draw(1'000));
+  if (Chance(300)) habits.meddles = static_cast<unsigned>(timeline_.Draw(600));
+  if (Chance(300)) habits.asks_any_agent = static_cast<unsigned>(timeline_.Draw(1'000));
   if (Chance(400)) habits.shared_keys = 700;
   if (Chance(500)) codec_.padding_max = 900;
   if (Chance(500)) world_.slow_work_max = timeline_.Between(5 * kMilli, 2 * kSecond);
   if (Chance(500)) world_.state_takes_max = timeline_.Draw(kSecond);
+  if (Chance(400)) world_.takes_more = static_cast<unsigned>(timeline_.Draw(700));
+  // Where news of a vote take long, it matters most that it is not forgotten.
+  if (Chance(towns_ || jitters ? 600 : 150)) {
+    voters_die_ = static_cast<unsigned>(timeline_.Between(200, 1'000));
+  }
+  if (Chance(300)) preparers_fail_ = static_cast<unsigned>(timeline_.Draw(250));
   world_.snapshot_after_bytes = Chance(700) ? 500 + timeline_.Draw(5'000) : 1 << 20;
+  if (Chance(350)) world_.snapshot_after_bytes = 100 + timeline_.Draw(400);
+  if (Chance(700)) DrawLogLimits();
+}
+
+// So small that they are met: followers that are behind need what is on the disk, or a snapshot in
+// many pieces.
+void SystemStory::DrawLogLimits() {
+  txlog::raft::Options& limits = world_.log_limits;
+  limits.cache_bytes_max = timeline_.Draw(600);
+  limits.append_bytes_max = timeline_.Between(100, 2'000);
+  limits.in_flight_bytes_max = timeline_.Between(100, 4'000);
+  limits.in_flight_messages_max = static_cast<uint32_t>(timeline_.Between(1, 6));
+  limits.applying_bytes_max = timeline_.Between(100, 4'000);
+  limits.snapshot_chunk_bytes = timeline_.Between(200, 2'000);
+  limits.snapshot_chunks_in_flight_max = static_cast<uint32_t>(timeline_.Between(1, 3));
 }
 
 void SystemStory::Build() {
@@ -100,13 +131,15 @@ void SystemStory::Build() {
     databases_.push_back(
         std::make_unique<SimDatabase>("db" + std::to_string(i), Chance(350), timeline_, checker_));
     // Where there are two, each stands in for the other.
-    for (size_t n = Chance(300) ? 2 : 1; n > 0; --n) {
+    for (size_t n = Chance(400) ? 2 : 1; n > 0; --n) {
       agents_.push_back(std::make_unique<SimAgent>(world_, kFirstAgent + agents_.size(),
                                                    *databases_.back(), nodes_));
       agents_.back()->Start();
     }
   }
-  const size_t clients = 1 + timeline_.Draw(4);
+  const bool busy = Chance(250);
+  if (busy) world_.habits.pause_max = timeline_.Between(2 * kMilli, 50 * kMilli);
+  const size_t clients = 1 + timeline_.Draw(4) + (busy ? 4 : 0);
   for (size_t i = 0; i < clients; ++i) {
     clients_.push_back(std::make_unique<SimClient>(world_, kFirstClient + i, nodes_, agents_));
   }
@@ -116,6 +149,15 @@ void SystemStory::Build() {
       if (Chance(world_.habits.asks_new_leader)) client->AskNewLeader(node);
     }
   };
+  world_.on_vote = [this](uint64_t node) {
+    if (faulty_ && Chance(voters_die_)) CrashVoter(node);
+  };
+  world_.on_prepared = [this](Place agent) {
+    if (faulty_ && Chance(preparers_fail_)) FailPreparer(*agents_.at(agent - kFirstAgent));
+  };
+  for (uint64_t id = 1; towns_ && id <= count; ++id) {
+    if (Chance(700)) network_.PutFarAway(id, timeline_.Between(5 * kMilli, 50 * kMilli));
+  }
   const bool restless = count > 1 && Chance(350);
   operator_.Run(count + 1, restless, [this, to_peer](uint64_t id) {
     nodes_[id] = std::make_unique<SimNode>(world_, id, to_peer);
@@ -170,7 +212,8 @@ void SystemStory::Mend() {
   timeline_.Trace([] { return "all is mended"; });
   network_.Mend();
   network_.loss_permille = network_.double_permille = network_.late_permille = 0;
-  world_.answers_lost = world_.statements_fail = 0;
+  network_.PutTogether();
+  world_.answers_lost = world_.statements_fail = world_.takes_more = 0;
   world_.habits = {};
   world_.slow_work_max = 5 * kMilli;
   world_.state_takes_max = 0;

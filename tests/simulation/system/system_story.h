@@ -55,6 +55,7 @@ class SystemStory {
   using Fault = void (SystemStory::*)();
   bool Chance(unsigned permille) { return timeline_.Chance(permille); }
   void Draw();
+  void DrawLogLimits();
   void Build();
   void RunFor(Micros time);
   bool Fine() const { return checker_.wrong().empty(); }
@@ -63,6 +64,7 @@ class SystemStory {
   SimNode* AnyNode();
   SimNode* MostlyLeader();
   void CrashNode();
+  void CrashAllNodes();
   void CrashWhileWriting();
   void CrashBetweenEffects();
   void FailSync();
@@ -73,11 +75,19 @@ class SystemStory {
   void JumpClock();
   void CutNetwork();
   void CutNodesApart();
+  void CutLeaderOff();
   void PassLeadAround();
   void CutFor(Micros time, std::vector<std::pair<Place, Place>> cut);
   void CutLink();
   void CrashAgent();
+  void FreezeAgent();
+  // It has prepared a branch, and does not get to hear or say so.
+  void FailPreparer(SimAgent& agent);
+  void CrashAgent(SimAgent& agent);
   void CrashDatabase();
+  void StallDatabase();
+  // Just when it has voted, and back at once, while the others are still at it.
+  void CrashVoter(uint64_t id);
   void AskBarrier();
   void BarrierLoop();
   void RestartNode(uint64_t id, Micros after);
@@ -102,6 +112,9 @@ class SystemStory {
   Operator operator_;
   std::vector<Fault> faults_;
   Micros between_faults_ = 0;
+  bool towns_ = false;           // Nodes stand far from each other.
+  unsigned voters_die_ = 0;      // Of a thousand votes.
+  unsigned preparers_fail_ = 0;  // Of a thousand branches that agents prepare.
   bool faulty_ = true;
   std::set<uint64_t> restarting_;
   std::set<uint64_t> long_dead_;
