@@ -33,14 +33,6 @@ TEST(SystemStoryTest, HundredLivesComeRight) {
   EXPECT_GT(met.cuts, kSeeds);
 }
 
-// What was found once, as long as the same seed tells the same story.
-TEST(SystemStoryTest, WhatWasFoundOnceComesRight) {
-  const uint64_t seeds[] = {
-      22677,  // A late vote after END was answered with COMMIT without evidence: a false hazard.
-  };
-  for (uint64_t seed : seeds) EXPECT_EQ(SystemStory(seed).Run(), "") << "seed " << seed;
-}
-
 TEST(SystemStoryTest, ASeedIsOneStory) {
   for (uint64_t seed : {3, 14, 15}) {
     SystemStory one(seed, Tracing::kTail);
