@@ -59,7 +59,9 @@ etcdserverpb::TxnRequest ToProto(const Txn& txn) {
 }
 
 Done FromProto(etcdserverpb::TxnResponse& response) {
-  Done done{.succeeded = response.succeeded(), .revision = response.header().revision()};
+  Done done{.succeeded = response.succeeded(),
+            .revision = response.header().revision(),
+            .member = response.header().member_id()};
   for (etcdserverpb::ResponseOp& op : *response.mutable_responses()) {
     if (!op.has_response_range()) continue;
     std::vector<KeyValue>& range = done.ranges.emplace_back();

@@ -21,7 +21,8 @@ Result<Lineage> CheckLineage(Endpoints& endpoints, const std::string& prefix) {
   if (!done.ok()) return done.status();
   if (done->ranges.size() != 1) return Unavailable("etcd answered a read with something else");
 
-  // Of the member that has just answered.
+  // Of the member that has just answered. Where something else stands between, it may be another
+  // one, which may be behind: then the id is all that can be compared.
   size_t which = 0;
   auto channel = endpoints.Current(&which);
   grpc::ClientContext context;
@@ -39,7 +40,8 @@ Result<Lineage> CheckLineage(Endpoints& endpoints, const std::string& prefix) {
     return DataLoss(key + " in etcd names no etcd but '" + done->ranges[0][0].value.substr(0, 100) +
                     "': something else writes there; give another etcd_prefix");
   }
-  if (Continues(*before, now)) return now;
+  const bool same = response.header().member_id() == done->member;
+  if (same ? Continues(*before, now) : now.cluster_id == before->cluster_id) return now;
   return FailedPrecondition(
       "the group below " + prefix + " was in " + ForPeople(*before) + ", and is in " +
       ForPeople(now) +

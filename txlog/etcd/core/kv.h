@@ -66,6 +66,7 @@ struct Done {
   bool succeeded = false;                     // The compares held.
   Revision revision = 0;                      // Of the store, behind this step.
   std::vector<std::vector<KeyValue>> ranges;  // One for each Range of the branch that was done.
+  uint64_t member = 0;                        // Of etcd, that answered.
 };
 // etcd has done nothing of it, and never will; but see kNoSpace.
 struct NotDone {
